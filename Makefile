@@ -1,0 +1,52 @@
+# Everything a developer needs, with nothing before it but Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+RUNTIME := .venv/runtime-is-installed
+DEV := .venv/dev-is-installed
+
+.PHONY: demo test check bench format pins clean
+
+demo: $(RUNTIME)  ## Take one prompt through the whole pipeline and show image, record and cost.
+	$(BIN)/python examples/demo.py
+
+test: $(DEV)  ## Every test but the slow ones.
+	$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
+
+check: $(DEV)  ## Format, lint, types, imports.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q -p no:cacheprovider tests/acceptance/test_docs.py
+
+bench: $(DEV)  ## The numbers, beside an ideal and a plain script.
+	$(BIN)/python -m bench $(ARGS)
+
+format: $(DEV)  ## Format and mend what can be mended.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+pins: $(DEV)  ## Compile the requirements files anew from pyproject.toml.
+	$(PIP) uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--group build pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:  ## Remove what the targets above made.
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pressroom-data
+
+.venv/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit("pressroom needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+
+$(RUNTIME): .venv/bin/pip requirements.txt pyproject.toml
+	$(PIP) --require-hashes -r requirements.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+$(DEV): .venv/bin/pip requirements-dev.txt pyproject.toml
+	$(PIP) --require-hashes -r requirements-dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@ $(RUNTIME)
