@@ -1,0 +1,502 @@
+"""The composition root: builds everything once, hands it out, and closes it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from pressroom import migrations
+from pressroom.catalog import assets as catalog
+from pressroom.database import Database, DatabaseAddress, new_id, prepare_home
+from pressroom.errors import DatabaseUnusable, NotFound
+from pressroom.fleet import workers
+from pressroom.generation import jobs
+from pressroom.generation.admission import Submission, admit
+from pressroom.generation.decisions import Decisions
+from pressroom.generation.estimate import seconds_until_done, usual_seconds_or_none
+from pressroom.generation.views import JobView, views_of
+from pressroom.generation.waiters import Waiters, within
+from pressroom.ideogram import (
+    BASE_URL,
+    Call,
+    Ideogram,
+    ImageRequest,
+    Timeouts,
+    Wire,
+    validate_base_url,
+    validate_key,
+)
+from pressroom.settings import Settings
+from pressroom.storage import ObjectStore, Spool, StoreOptions
+from pressroom.telemetry import event_logger
+
+if TYPE_CHECKING:
+    from pressroom.generation.jobs import JobState
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from pressroom.generation.worker import Worker
+
+log = event_logger(__name__)
+
+EMULATOR = "emulator"
+"""Upstream of every job that the embedded emulator serves, whatever its port."""
+
+LOOK_AGAIN_S = 0.25
+"""Seconds between two looks at a job that another process may have moved."""
+
+WORKER_LOOK_S = 2.0
+"""Seconds between two looks whether any worker is there for a job that somebody waits for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """
+    A waiting job's prospects.
+
+    Attributes:
+        ahead: Jobs that have their turn before it.
+        seconds: Until it is done, estimated from what was seen lately; None while nothing was seen.
+    """
+
+    ahead: int
+    seconds: float | None
+
+
+class App:
+    """
+    One process's pressroom; get it from `open_app`.
+
+    Attributes:
+        settings: Read once, at the start.
+        database: Shared by every process that has the same address.
+        store: Where images are kept.
+        upstream: The vendor's host, or `emulator`: whose jobs this process submits and works on.
+        decisions: Cancel, retry and resolve.
+    """
+
+    def __init__(self, settings: Settings, database: Database, store: ObjectStore, upstream: str) -> None:
+        self.settings = settings
+        self.database = database
+        self.store = store
+        self.upstream = upstream
+        self.decisions = Decisions(database)
+        self._waiters = Waiters()
+        self._stack = AsyncExitStack()
+        self._worker: Worker | None = None
+        self._client: Ideogram | None = None
+
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        wire: Wire | str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, str] | None = None,
+        project: str | None = None,
+        deadline_s: float | None = None,
+        **fields: Any,
+    ) -> JobView:
+        """
+        Ask for pictures and wait for them; works on the job itself when no live worker does.
+
+        Args:
+            prompt: 1 to 10,000 characters.
+            wire: Generation of the vendor's API; default: the setting.
+            tags: Words to find the assets by.
+            metadata: Names and values that travel with the job.
+            project: Whose it is; default: the setting.
+            deadline_s: Seconds to wait at most; the job goes on afterwards.
+            fields: Further fields of `pressroom.ideogram.ImageRequest`.
+
+        Returns:
+            The job in whatever state it reached, with its assets.
+
+        Raises:
+            InvalidRequest: The request cannot be sent as it is; nothing was written.
+            TimeoutError: The deadline passed; the job is still under way.
+        """
+        request = ImageRequest(prompt=prompt, **fields)
+        await self.check_ready()
+        job_id = await self.submit(request, wire=wire, tags=tags, metadata=metadata, project=project)
+        return await self.wait(job_id, deadline_s=deadline_s, work=True)
+
+    async def submit(
+        self,
+        request: ImageRequest,
+        *,
+        wire: Wire | str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, str] | None = None,
+        project: str | None = None,
+    ) -> str:
+        """
+        Write a job for `request` and return its id at once.
+
+        Raises:
+            InvalidRequest: The request cannot be sent as it is; nothing was written.
+            DatabaseError: It could not be written.
+        """
+        submission = Submission(
+            request=request,
+            wire=Wire(wire or self.settings.generation.wire),
+            tags=tags,
+            metadata=metadata or {},
+            project=project or self.settings.project,
+        )
+        call = submission.call()
+        async with self.database.write() as connection:
+            job_id = await admit(connection, submission, call, upstream=self.upstream)
+        if self._worker is not None:
+            self._worker.wake()
+        log.info("job.submitted", job=job_id, operation=call.operation)
+        return job_id
+
+    async def job(self, job_id: str) -> JobView:
+        """
+        One job with its attempts and assets.
+
+        Raises:
+            NotFound: There is none with that id.
+        """
+        async with self.database.read() as connection:
+            found = await jobs.get_one_or_none(connection, job_id)
+            if found is None:
+                raise NotFound(f"no job {job_id}; `pressroom jobs list` shows what there is")
+            return (await views_of(connection, [found]))[0]
+
+    async def jobs(
+        self, *, states: Sequence[JobState] = (), limit: int = 20, before: str | None = None
+    ) -> list[JobView]:
+        """Jobs, newest first; `before` is the last id of the page before."""
+        async with self.database.read() as connection:
+            return await views_of(
+                connection, await jobs.newest(connection, states=states, limit=limit, before=before)
+            )
+
+    async def outlook(self, view: JobView) -> Outlook:
+        """Where a waiting job stands and when it will probably be done."""
+        fleet = self.settings.fleet
+        async with self.database.read() as connection:
+            ahead = await jobs.ahead_of(connection, view.job)
+            usual_s = await usual_seconds_or_none(connection, view.job.upstream, view.job.call["operation"])
+        limit = min(fleet.concurrency, fleet.account_limit)
+        seconds = None if usual_s is None else seconds_until_done(ahead=ahead, limit=limit, usual_s=usual_s)
+        return Outlook(ahead=ahead, seconds=seconds)
+
+    async def wait(
+        self,
+        job_id: str,
+        *,
+        deadline_s: float | None = None,
+        work: bool = False,
+        on_change: Callable[[JobView], Any] | None = None,
+    ) -> JobView:
+        """
+        Wait until nothing more happens to a job without a person.
+
+        Args:
+            job_id: Which.
+            deadline_s: Seconds to wait at most; None for ever.
+            work: Work on it in this process whenever no live worker of the same upstream is there.
+            on_change: Called with the job at each look; may be asynchronous.
+
+        Raises:
+            NotFound: There is no such job.
+            TimeoutError: The deadline passed.
+        """
+        async with asyncio.timeout(deadline_s):
+            looked_for_worker = float("-inf")
+            with self._waiters.waiting_for(job_id) as moved:
+                while True:
+                    view = await self.job(job_id)
+                    if on_change is not None:
+                        told = on_change(view)
+                        if asyncio.iscoroutine(told):
+                            await told
+                    if view.job.waits_for_nobody:
+                        return view
+                    if work and time.monotonic() - looked_for_worker > WORKER_LOOK_S:
+                        await self._see_that_someone_works()
+                        looked_for_worker = time.monotonic()
+                    await within(moved, LOOK_AGAIN_S)
+
+    async def asset(self, asset_id: str) -> dict[str, Any]:
+        """
+        An asset's record, with where it is and an address minted now.
+
+        Raises:
+            NotFound: There is none with that id.
+        """
+        async with self.database.read() as connection:
+            found = await catalog.get_one_or_none(connection, asset_id)
+        if found is None:
+            raise NotFound(f"no asset {asset_id}; `pressroom jobs show JOB` lists a job's assets")
+        life = timedelta(seconds=self.settings.storage.address_life_s)
+        return {
+            **found.to_json(),
+            "location": self.store.location(found.stored_path),
+            "address": await self.store.address(found.stored_path, life=life),
+        }
+
+    async def adopt(self, job_id: str, generation_id: str) -> None:
+        """
+        Say which generation an uncertain job became, after asking the vendor whether it knows it.
+
+        Raises:
+            NotFound, Conflict: No such job, or it is not uncertain.
+            GenerationNotFound: The vendor does not know that id.
+        """
+        view = await self.job(job_id)
+        client = await self.client()
+        await client.poll(generation_id, api=Call.from_json(view.job.call).api)
+        await self.decisions.adopt(job_id, generation_id)
+
+    async def workers(self) -> list[workers.Worker]:
+        """Every worker that is remembered, oldest first."""
+        async with self.database.read() as connection:
+            return await workers.all_workers(connection)
+
+    async def check_ready(self) -> None:
+        """
+        See that a picture could be bought and kept, before anything is asked for.
+
+        Raises:
+            InvalidSettings: There is no usable key.
+            StorageError: The store or the spool cannot be used, and what to do.
+        """
+        from pressroom.generation.purchase import IMAGE_ROOM_BYTES
+
+        if not self.settings.uses_emulator:
+            validate_key(self.settings.api_key())
+        await self.store.check()
+        self._spool().check_room(IMAGE_ROOM_BYTES)
+
+    async def client(self) -> Ideogram:
+        """The vendor's client of this process; starts the embedded emulator where that is the upstream."""
+        if self._client is None:
+            base_url = await self._base_url()
+            options = self.settings.client
+            self._client = await self._stack.enter_async_context(
+                Ideogram(
+                    self._key(),
+                    base_url=base_url,
+                    timeouts=Timeouts(
+                        connect=options.connect_s,
+                        pool=options.pool_s,
+                        asynchronous=options.async_post_s,
+                        synchronous=options.sync_post_s,
+                        poll=options.poll_s,
+                        download_read=options.download_read_s,
+                        download=options.download_s,
+                    ),
+                    max_connections=options.max_connections,
+                )
+            )
+        return self._client
+
+    async def start_worker(self) -> Worker:
+        """
+        Make this process a worker too; the same one when it is already.
+
+        Raises:
+            InvalidSettings: The key or the vendor's address cannot be used.
+            StorageError, DatabaseError: What it needs is not there.
+        """
+        if self._worker is not None:
+            return self._worker
+        from pressroom.generation.durations import Durations
+        from pressroom.generation.records import Parts
+        from pressroom.generation.worker import Worker, new_worker_id
+        from pressroom.spend.prices import Prices
+
+        await self.check_ready()
+        client = await self.client()
+        generation = self.settings.generation
+        worker = Worker(
+            database=self.database,
+            settings=self.settings,
+            upstream=self.upstream,
+            prices=Prices(client, deadline_s=generation.quote_s, life_s=generation.quote_life_s),
+            worker_id=new_worker_id(),
+        )
+        spool = self._spool()
+        parts = Parts(
+            database=self.database,
+            client=client,
+            store=self.store,
+            spool=spool,
+            spool_id=_spool_id(self.settings.home / "spool"),
+            settings=generation,
+            client_settings=self.settings.client,
+            durations=Durations(
+                first_s=generation.poll_first_s, every_s=generation.poll_every_s, most_s=generation.poll_max_s
+            ),
+            waiters=self._waiters,
+            upstream=self.upstream,
+            key_fingerprint=fingerprint(self._key()),
+            lease_is_fresh=worker.lease_is_fresh,
+        )
+        await worker.start(parts)
+        self._worker = worker
+        return worker
+
+    async def stop_worker(self, *, drain_s: float | None = None) -> None:
+        """Let running work end for `drain_s` seconds (default: the setting) and hand the rest on."""
+        if self._worker is not None:
+            worker, self._worker = self._worker, None
+            await worker.stop(drain_s=self.settings.fleet.drain_s if drain_s is None else drain_s)
+
+    async def close(self) -> None:
+        """Stop the worker, then the client, the emulator and the database."""
+        try:
+            await self.stop_worker()
+        finally:
+            await self._stack.aclose()
+            await self.database.close()
+
+    async def _see_that_someone_works(self) -> None:
+        if self._worker is not None:
+            return
+        async with self.database.read() as connection:
+            beating = await workers.beating(
+                connection, self.upstream, within_s=self.settings.fleet.dead_after_s
+            )
+        if not beating:
+            await self.start_worker()
+
+    def _key(self) -> str:
+        return EMULATOR if self.settings.uses_emulator else self.settings.api_key()
+
+    async def _base_url(self) -> str:
+        if not self.settings.uses_emulator:
+            return self.settings.ideogram_base_url or BASE_URL
+        from pressroom.emulator import EmulatorOptions, run_embedded
+
+        options = self.settings.emulator
+        return await self._stack.enter_async_context(
+            run_embedded(
+                EmulatorOptions(
+                    books=self.settings.home / "emulator.sqlite",
+                    inflight_limit=options.inflight_limit,
+                    url_life_s=options.url_life_s,
+                    time_scale=options.time_scale,
+                )
+            )
+        )
+
+    def _spool(self) -> Spool:
+        return Spool(self.settings.home / "spool", reserve_bytes=self.settings.storage.spool_reserve_bytes)
+
+
+def fingerprint(key: str) -> str:
+    """Tells one key from another without being it: 12 hex digits of its SHA-256."""
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
+def upstream_of(settings: Settings) -> str:
+    """
+    The vendor's host and port, or `emulator`.
+
+    Raises:
+        InvalidSettings: The base URL cannot be used.
+    """
+    if settings.uses_emulator:
+        return EMULATOR
+    return urlsplit(validate_base_url(settings.ideogram_base_url or BASE_URL).base_url).netloc
+
+
+def _spool_id(folder: Path) -> str:
+    """The id of this disk's spool, made on first use; it says where a half-finished job's files are."""
+    path = folder / "id"
+    try:
+        with path.open("x") as file:
+            file.write(f"{new_id('spool')}\n")
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+async def upgrade(settings: Settings) -> str:
+    """
+    Bring the schema of our tables and of the engine's to this version; safe to repeat.
+
+    Returns:
+        The schema step that the database is at now.
+
+    Raises:
+        DatabaseError: The database cannot be used.
+    """
+    from pressroom import engine
+
+    address = DatabaseAddress.parse(settings)
+    database = Database(address, settings.database)
+    try:
+        async with database.write() as connection:
+            if not database.is_sqlite:
+                await connection.execute(sa.text("SELECT pg_advisory_xact_lock(7_365_731)"))
+            await connection.run_sync(migrations.upgrade)
+        await asyncio.to_thread(engine.migrate, address)
+    finally:
+        await database.close()
+    return migrations.HEAD
+
+
+async def _check_schema(settings: Settings, database: Database) -> None:
+    """Upgrade a SQLite file by itself; ask for `db upgrade` on a shared server."""
+    async with database.read() as connection:
+        step = await connection.run_sync(migrations.current)
+    if step == migrations.HEAD:
+        return
+    if step is not None and step > migrations.HEAD:
+        raise DatabaseUnusable(
+            f"database {database.address}: its schema ({step}) is newer than this version; upgrade pressroom"
+        )
+    if not database.is_sqlite:
+        raise DatabaseUnusable(
+            f"database {database.address}: its schema is {step or 'missing'}; run `pressroom db upgrade`"
+        )
+    await upgrade(settings)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
+    """
+    Open pressroom in this process.
+
+    Args:
+        settings: Default: read from the environment and `pressroom.toml`.
+
+    Raises:
+        InvalidSettings: A setting cannot be used.
+        DatabaseError: The database cannot be used.
+        StorageError: The local store cannot be made.
+    """
+    settings = settings or Settings.load()
+    upstream = upstream_of(settings)
+    address = DatabaseAddress.parse(settings)
+    prepare_home(settings.home)
+    database = Database(address, settings.database)
+    app: App | None = None
+    try:
+        await _check_schema(settings, database)
+        store = ObjectStore.open(
+            settings.storage_url or "file:images", options=_store_options(settings), home=settings.home
+        )
+        app = App(settings, database, store, upstream)
+        yield app
+    finally:
+        await (app.close() if app is not None else database.close())
+
+
+def _store_options(settings: Settings) -> StoreOptions:
+    storage = settings.storage
+    return StoreOptions(**{name: getattr(storage, name) for name in StoreOptions.__dataclass_fields__})

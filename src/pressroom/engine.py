@@ -1,0 +1,220 @@
+"""The durable engine (DBOS): it distributes runs to workers, starts them, and hands a dead worker's runs on.
+
+Only this file and modules named `workflow.py` import it. Its records name a run by ids in portable JSON; what a run
+has done is in our rows alone, so any version of the code can continue any run (`APPLICATION_VERSION`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
+from dbos import error as dbos_error
+
+from pressroom.errors import DatabaseUnavailable, DatabaseUnusable
+from pressroom.telemetry import event_logger
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from pressroom.database import Database, DatabaseAddress
+
+log = event_logger(__name__)
+
+APPLICATION_VERSION = "1"
+"""Raised by hand when an older worker must not start a newer worker's runs. Runs left by a version that no live worker
+has are given back to the dispatcher, which starts them anew under this one: rows, not code, are the checkpoint."""
+
+APPLICATION_NAME = "pressroom"
+PRIORITY = 1
+"""Engine priority of every run: unset would be 0 and beat it. Order is the dispatcher's business, not the engine's."""
+
+
+def migrate(address: DatabaseAddress) -> None:
+    """
+    Create or upgrade the engine's tables.
+
+    Raises:
+        DatabaseUnavailable: The database does not answer.
+    """
+    url = address.url if address.is_sqlite else address.url.set(drivername="postgresql")
+    try:
+        DBOS.migrate(url.render_as_string(hide_password=False))
+    except Exception as error:  # the library raises whatever its driver raises
+        raise DatabaseUnavailable(
+            f"database {address}: the engine's tables could not be prepared ({type(error).__name__})"
+        ) from error
+
+
+class Engine:
+    """
+    The engine of this process; one per process, and it adopts the event loop that starts it.
+
+    Args:
+        database: Where its records are, beside ours.
+        executor_id: This worker's id, unique for ever.
+        queue: The queue this process takes runs from and puts them into; one for each upstream.
+        poll_s: Seconds between two looks into the queue.
+        runs: Runs at the same time in this process, at most.
+    """
+
+    def __init__(self, database: Database, *, executor_id: str, queue: str, poll_s: float, runs: int) -> None:
+        self.queue = queue
+        self.executor_id = executor_id
+        self._database = database
+        self._poll_s = poll_s
+        self._runs = runs
+        self._engines: list[sa.Engine] = []
+        self._client: DBOSClient | None = None
+
+    async def start(self) -> None:
+        """
+        Start taking runs.
+
+        Raises:
+            DatabaseUnusable: The engine's tables are missing or older than this library.
+        """
+        pool = 2 if self._database.is_sqlite else self._database.settings.engine_pool
+        self._client = DBOSClient(
+            system_database_engine=self._open(pool=1 if self._database.is_sqlite else 2),
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION_NAME,
+            lazy=True,
+            retry_connection_errors=False,
+        )
+        DBOS(
+            config={
+                "name": APPLICATION_NAME,
+                "system_database_engine": self._open(pool=pool),
+                "serializer": DBOSPortableJSONSerializer(),
+                "executor_id": self.executor_id,
+                "application_version": APPLICATION_VERSION,
+                "run_migrations": False,
+                "log_level": "ERROR",
+                "use_listen_notify": False,
+                "enable_otlp": False,
+            }
+        )
+        try:
+            await asyncio.to_thread(
+                self._client.register_queue,
+                self.queue,
+                worker_concurrency=self._runs,
+                polling_interval_sec=self._poll_s,
+                on_conflict="always_update",
+            )
+            DBOS.listen_queues([self.queue])
+            DBOS.launch()
+        except Exception as error:  # the library raises its own and its driver's
+            await self._close()
+            raise DatabaseUnusable(
+                f"database {self._database.address}: the engine cannot start ({type(error).__name__}); run `pressroom db upgrade`"
+            ) from error
+
+    async def enqueue(
+        self, connection: AsyncConnection, workflow: str, workflow_id: str, *arguments: str | int
+    ) -> None:
+        """Owe a run, in the caller's transaction: it is owed exactly when that commits."""
+        client = self._running()
+
+        def enqueue(sync: sa.Connection) -> None:
+            client.enqueue_in_transaction(
+                sync,
+                {
+                    "workflow_name": workflow,
+                    "workflow_id": workflow_id,
+                    "queue_name": self.queue,
+                    "app_version": APPLICATION_VERSION,
+                    "priority": PRIORITY,
+                },
+                *arguments,
+            )
+
+        await connection.run_sync(enqueue)
+
+    async def requeue(self, *, live: set[str]) -> list[str]:
+        """
+        Hand the runs of every executor that is not in `live` to whoever is; safe to repeat.
+
+        Returns:
+            Ids of the workflows handed on.
+        """
+        pending = await self._list(status="PENDING")
+        orphans = [found.workflow_id for found in pending if found.executor_id not in live]
+        if orphans:
+            await self._call("resume_workflows", orphans, queue_name=self.queue)
+        return orphans
+
+    async def abandon_other_versions(self, *, live_versions: set[str]) -> list[str]:
+        """
+        Cancel runs that only a version without a live worker could start.
+
+        Returns:
+            Ids of the workflows; their jobs are for the dispatcher to give out anew.
+        """
+        found = await self._list(status=["PENDING", "ENQUEUED"])
+        stale = [flow.workflow_id for flow in found if flow.app_version not in live_versions]
+        if stale:
+            await self._call("cancel_workflows", stale)
+        return stale
+
+    async def owed(self, workflow_ids: list[str]) -> set[str]:
+        """Those of `workflow_ids` that the engine still owes a run."""
+        if not workflow_ids:
+            return set()
+        found = await self._list(status=["PENDING", "ENQUEUED"], workflow_ids=workflow_ids)
+        return {flow.workflow_id for flow in found}
+
+    async def stop(self) -> None:
+        """
+        Take no more runs and hand on what this process was owed and has not finished.
+
+        The caller has waited for the runs under way. What the engine took in the last moment, and outcomes that it had
+        no time to write, are runs again elsewhere; the rows tell them that there is nothing left to do.
+        """
+        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=0)
+        mine = [
+            flow.workflow_id
+            for flow in await self._list(status="PENDING")
+            if flow.executor_id == self.executor_id
+        ]
+        if mine:
+            await self._call("resume_workflows", mine, queue_name=self.queue)
+        await self._close()
+
+    async def _list(self, **conditions: Any) -> list[Any]:
+        found: list[Any] = await self._call(
+            "list_workflows", queue_name=self.queue, load_input=False, load_output=False, **conditions
+        )
+        return found
+
+    async def _call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """One call of the library in a thread; whatever its driver raises becomes `DatabaseUnavailable`."""
+        try:
+            return await asyncio.to_thread(getattr(self._running(), method), *arguments, **options)
+        except dbos_error.DBOSException:
+            raise
+        except Exception as error:  # the driver's own, or SQLAlchemy's
+            raise DatabaseUnavailable(
+                f"database {self._database.address} does not answer ({type(error).__name__})"
+            ) from error
+
+    def _running(self) -> DBOSClient:
+        if self._client is None:
+            raise RuntimeError("the engine is not started")
+        return self._client
+
+    def _open(self, *, pool: int) -> sa.Engine:
+        engine = self._database.sync_engine(pool=pool)
+        self._engines.append(engine)
+        return engine
+
+    async def _close(self) -> None:
+        if self._client is not None:
+            await asyncio.to_thread(self._client.destroy)
+            self._client = None
+        for engine in self._engines:
+            await asyncio.to_thread(engine.dispose)
+        self._engines.clear()

@@ -1,0 +1,120 @@
+"""Admission: a request becomes a job row. No money moves, and nothing that is wrong with a request gets past here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from pressroom.database import new_id, now_ms
+from pressroom.errors import InvalidRequest
+from pressroom.generation.jobs import JobState
+from pressroom.generation.tables import jobs
+from pressroom.ideogram import DEFAULT_MODEL_OF_WIRE, Wire, route
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from pressroom.ideogram import Call, ImageRequest
+
+MOST_TAGS = 50
+"""Tags of one job, and entries of its metadata; enough to find it by, too few to misuse the row as storage."""
+LONGEST_TAG = 200
+"""Characters of a tag, a metadata name or a metadata value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """
+    What somebody asks for, with what only we need to know about it.
+
+    Attributes:
+        request: The pictures.
+        wire: Which generation of the vendor's API carries it.
+        tags: Words to find its assets by.
+        metadata: Names and values that travel with the job; `campaign`, `product` and `format` get columns of their own.
+        project: Whose it is.
+    """
+
+    request: ImageRequest
+    wire: Wire = Wire.AUTO
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    project: str = "default"
+
+    def call(self) -> Call:
+        """
+        The vendor's request that carries it; also what admits or refuses it.
+
+        Raises:
+            InvalidRequest: It cannot be sent, and why.
+        """
+        _check_labels(self.tags, self.metadata)
+        return route(self.request, self.wire)
+
+
+def _check_labels(tags: Sequence[str], metadata: Mapping[str, str]) -> None:
+    for name, values in (("tags", list(tags)), ("metadata", [*metadata, *metadata.values()])):
+        if len(values) > MOST_TAGS * (1 if name == "tags" else 2):
+            raise InvalidRequest(name, f"({len(values)} given)", f"at most {MOST_TAGS} are kept")
+        for value in values:
+            if len(value) > LONGEST_TAG or re.search(r"[\x00-\x1f\x7f]", value):
+                raise InvalidRequest(
+                    name,
+                    f"({len(value)} characters)",
+                    f"each has at most {LONGEST_TAG}, no control characters",
+                )
+    if any(not value.strip() for value in [*tags, *metadata]):
+        raise InvalidRequest("tags", "(blank)", "a tag or a metadata name has at least one visible character")
+
+
+def request_hash(call: Call) -> str:
+    """Equal for requests that ask for the same picture: every field that the vendor gets, and nothing else."""
+    return hashlib.sha256(json.dumps(call.to_json(), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+async def admit(connection: AsyncConnection, submission: Submission, call: Call, *, upstream: str) -> str:
+    """
+    Write the job row.
+
+    Args:
+        connection: An open write transaction; several jobs may share it.
+        submission: What is asked for.
+        call: What `submission.call()` gave.
+        upstream: The vendor's host, or `emulator`; the job never changes it.
+
+    Returns:
+        The job's id.
+    """
+    job_id = new_id("job")
+    await connection.execute(
+        sa.insert(jobs).values(
+            id=job_id,
+            upstream=upstream,
+            project=submission.project,
+            state=JobState.QUEUED,
+            request={
+                "model": DEFAULT_MODEL_OF_WIRE[submission.wire],
+                **submission.request.model_dump(mode="json", exclude_none=True),
+            },
+            call=call.to_json(),
+            request_hash=request_hash(call),
+            tags=sorted(set(submission.tags)),
+            metadata=dict(submission.metadata),
+            continuing=False,
+            dispatches=0,
+            failures=0,
+            backoffs=0,
+            eligible_at=now_ms(),
+            filtered_count=0,
+            missing=[],
+            created_at=now_ms(),
+        )
+    )
+    return job_id

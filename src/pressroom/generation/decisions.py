@@ -1,0 +1,111 @@
+"""What a person decides about a job: cancel, retry, resolve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pressroom.errors import Conflict, NotFound
+from pressroom.generation import jobs
+from pressroom.generation.jobs import Job, JobState
+from pressroom.spend import attempts
+from pressroom.spend.attempts import Attempt, AttemptState
+from pressroom.telemetry import event_logger
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from pressroom.database import Database
+
+log = event_logger(__name__)
+
+
+class Decisions:
+    """
+    The decisions, each one transaction.
+
+    Every method raises `NotFound` for an unknown job and `Conflict` when the job's state does not allow it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def cancel(self, job_id: str) -> None:
+        """Take a job back; possible until its request is sent."""
+        async with self._database.write() as connection:
+            job, attempt = await _read(connection, job_id)
+            if attempt is not None and not await attempts.transition(
+                connection, attempt.id, AttemptState.UNSOLD, only_from={AttemptState.RESERVED}
+            ):
+                raise Conflict(
+                    f"job {job_id}: its request has left already ({attempt.state}); it can no longer be cancelled"
+                )
+            if not await jobs.transition(connection, job_id, JobState.CANCELLED, continuing=False):
+                raise Conflict(
+                    f"job {job_id} is {job.state}; only a job that has not been sent can be cancelled"
+                )
+        log.info("job.cancelled", job=job_id)
+
+    async def retry(self, job_id: str) -> None:
+        """Let a held or failed job have another turn, with the attempt it has or with a new one."""
+        async with self._database.write() as connection:
+            job, attempt = await _read(connection, job_id)
+            if attempt is not None and attempt.state is AttemptState.BOUGHT and job.state is JobState.FAILED:
+                # It was paid for and could not be brought home: the retry brings it home, it does not buy again.
+                log.info("job.retried_home", job=job_id)
+            if not await jobs.transition(
+                connection,
+                job_id,
+                JobState.QUEUED,
+                only_from=frozenset({JobState.HELD, JobState.FAILED}),
+                continuing=attempt is not None,
+                backoffs=0,
+                failures=0 if job.state is JobState.FAILED else job.failures,
+                missing=[],
+            ):
+                raise Conflict(f"job {job_id} is {job.state}; only a held or failed job can be retried")
+        log.info("job.retried", job=job_id)
+
+    async def adopt(self, job_id: str, generation_id: str) -> None:
+        """Say which generation an uncertain attempt became; it is polled and brought home."""
+        async with self._database.write() as connection:
+            attempt = await _uncertain(connection, job_id)
+            await attempts.transition(
+                connection,
+                attempt.id,
+                AttemptState.ACCEPTED,
+                only_from={AttemptState.UNCERTAIN},
+                generation_id=generation_id,
+            )
+            await jobs.transition(connection, job_id, JobState.QUEUED, continuing=True, backoffs=0)
+        log.info("job.adopted", job=job_id)
+
+    async def buy_again(self, job_id: str) -> None:
+        """Write the uncertain attempt off as spent and buy anew."""
+        await self._write_off(job_id, JobState.QUEUED, "written off; bought again")
+
+    async def give_up(self, job_id: str) -> None:
+        """Write the uncertain attempt off as spent and end the job."""
+        await self._write_off(job_id, JobState.FAILED, "given up while uncertain; it may have been paid for")
+
+    async def _write_off(self, job_id: str, to: JobState, message: str) -> None:
+        async with self._database.write() as connection:
+            attempt = await _uncertain(connection, job_id)
+            await attempts.transition(connection, attempt.id, AttemptState.WRITTEN_OFF)
+            await jobs.transition(
+                connection, job_id, to, reason="resolved", message=message, continuing=False, backoffs=0
+            )
+        log.info("job.written_off", job=job_id, to=to)
+
+
+async def _read(connection: AsyncConnection, job_id: str) -> tuple[Job, Attempt | None]:
+    job = await jobs.get_one_or_none(connection, job_id)
+    if job is None:
+        raise NotFound(f"no job {job_id}; `pressroom jobs list` shows what there is")
+    return job, await attempts.get_open_or_none(connection, job_id)
+
+
+async def _uncertain(connection: AsyncConnection, job_id: str) -> Attempt:
+    job, attempt = await _read(connection, job_id)
+    if job.state is not JobState.UNCERTAIN or attempt is None or attempt.state is not AttemptState.UNCERTAIN:
+        raise Conflict(f"job {job_id} is {job.state}; only an uncertain job is resolved")
+    return attempt

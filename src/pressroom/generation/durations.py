@@ -1,0 +1,69 @@
+"""How long each operation usually takes, learned from what was seen, and the pace of polling that follows from it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEPT = 64
+"""Durations remembered for each operation."""
+
+LEAST_S = 0.01
+"""Seconds. Polling sooner than this is pointless next to the POST itself."""
+
+OVERSHOOT = 0.8
+"""A generation found ended at its first poll took at most the time waited: remembered as this share of it, so that the
+learned time walks down to the true one instead of up."""
+
+
+@dataclass
+class Durations:
+    """
+    Observed times from acceptance to end, by operation.
+
+    Args:
+        first_s: Seconds assumed before anything was seen.
+        every_s: Seconds between two polls until the slowest usual time.
+        most_s: Seconds. Longest wait between two polls.
+    """
+
+    first_s: float
+    every_s: float
+    most_s: float
+    _seen: dict[str, deque[float]] = field(default_factory=dict)
+
+    def learn(self, operation: str, *, pending_at: float | None, ended_at: float) -> None:
+        """
+        Remember one generation.
+
+        Args:
+            operation: Name in the table of operations.
+            pending_at: Seconds after acceptance when it was last seen pending; None when the first poll found its end.
+            ended_at: Seconds after acceptance when its end was seen.
+        """
+        seconds = ended_at * OVERSHOOT if pending_at is None else (pending_at + ended_at) / 2
+        self._seen.setdefault(operation, deque(maxlen=KEPT)).append(seconds)
+
+    def waits(self, operation: str) -> Iterator[float]:
+        """Seconds to wait before each poll: the usual time, then a steady pace to the slowest usual time, then slower."""
+        median, slowest = self._usual(operation)
+        first = max(LEAST_S, median)
+        yield first
+        pace = min(self.every_s, max(LEAST_S, median / 4))
+        waited = first
+        while waited < slowest:
+            yield pace
+            waited += pace
+        while True:
+            yield pace
+            pace = min(self.most_s, pace * 1.5)
+
+    def _usual(self, operation: str) -> tuple[float, float]:
+        seen = sorted(self._seen.get(operation, ()))
+        if not seen:
+            return self.first_s, self.first_s * 3
+        return seen[len(seen) // 2], seen[min(len(seen) - 1, len(seen) * 99 // 100)]

@@ -1,0 +1,191 @@
+"""Jobs and their one state machine.
+
+queued ──> running ──> completed | filtered | failed
+  ^  ^        │ │ └──> uncertain ──> queued | held | filtered | failed
+  │  └────────┘ └────> held ──> queued
+  └── failed (asked for again)         queued, held, running before sending ──> cancelled
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from pressroom.database import now_ms
+from pressroom.generation.tables import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class JobState(StrEnum):
+    """Where a job is on its way."""
+
+    QUEUED = "queued"
+    """It waits for its turn."""
+    RUNNING = "running"
+    """The engine owes it a run, or a worker is at it."""
+    HELD = "held"
+    """Something operational stands in its way; `reason` says what."""
+    UNCERTAIN = "uncertain"
+    """A purchase may have happened; a person or the policy decides."""
+    COMPLETED = "completed"
+    """At least one image is in the catalog."""
+    FILTERED = "filtered"
+    """The vendor's safety check let nothing through."""
+    FAILED = "failed"
+    """It ended without an image, for the reason given."""
+    CANCELLED = "cancelled"
+    """It was taken back before anything was sent."""
+
+
+class HeldFor(StrEnum):
+    """What stands in a held job's way."""
+
+    KEY = "key"
+    CREDITS = "credits"
+    QUOTA = "quota"
+    STORAGE = "storage"
+
+
+ENDED = frozenset({JobState.COMPLETED, JobState.FILTERED, JobState.FAILED, JobState.CANCELLED})
+"""Nothing more happens by itself; `failed` can be asked for again."""
+
+NEEDS_A_PERSON = frozenset({JobState.HELD, JobState.UNCERTAIN})
+"""Nothing more happens until somebody decides."""
+
+_FROM: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.HELD, JobState.UNCERTAIN, JobState.FAILED}),
+    JobState.RUNNING: frozenset({JobState.QUEUED}),
+    JobState.HELD: frozenset({JobState.RUNNING, JobState.UNCERTAIN}),
+    JobState.UNCERTAIN: frozenset({JobState.RUNNING}),
+    JobState.COMPLETED: frozenset({JobState.RUNNING}),
+    JobState.FILTERED: frozenset({JobState.RUNNING, JobState.UNCERTAIN}),
+    JobState.FAILED: frozenset({JobState.RUNNING, JobState.UNCERTAIN}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED, JobState.HELD, JobState.RUNNING}),
+}
+"""For each state, those it may be entered from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """
+    One job as its row was read.
+
+    Attributes:
+        request: The canonical request as JSON.
+        call: The vendor's request that carries it, as JSON.
+        continuing: True when it has an attempt to continue, so that it needs no new slot or reservation.
+        dispatches: How often it was given to the engine; with the id it names the run.
+        failures: Generations that the vendor accepted and failed.
+        backoffs: Waits since the last progress; the next wait doubles with each.
+        eligible_at: Milliseconds since the epoch; not dispatched earlier.
+        missing: For each image that was bought and could not be brought home, its position and why.
+    """
+
+    id: str
+    upstream: str
+    project: str
+    state: JobState
+    reason: str | None
+    message: str | None
+    request: dict[str, Any]
+    call: dict[str, Any]
+    request_hash: str
+    tags: list[str]
+    metadata: dict[str, str]
+    continuing: bool
+    dispatches: int
+    failures: int
+    backoffs: int
+    eligible_at: int
+    filtered_count: int
+    missing: list[dict[str, Any]]
+    created_at: int
+    dispatched_at: int | None
+    ended_at: int | None
+
+    @property
+    def waits_for_nobody(self) -> bool:
+        """True when nothing more will happen without a person."""
+        return self.state in ENDED or self.state in NEEDS_A_PERSON
+
+
+async def transition(
+    connection: AsyncConnection,
+    job_id: str,
+    to: JobState,
+    *,
+    reason: str | None = None,
+    message: str | None = None,
+    delay_s: float = 0.0,
+    only_from: frozenset[JobState] | None = None,
+    **values: Any,
+) -> bool:
+    """
+    Change a job's state; nothing else in pressroom does.
+
+    Args:
+        connection: An open write transaction.
+        job_id: Which.
+        to: The new state.
+        reason: Why, in one word.
+        message: Why, and what to do, for a person; never a prompt.
+        delay_s: Seconds before a queued job is eligible.
+        only_from: A narrower set of states to come from than the machine allows.
+        values: Other columns that change with it.
+
+    Returns:
+        False when the job was in no state that allows it; nothing is changed then.
+    """
+    allowed = _FROM[to] if only_from is None else _FROM[to] & only_from
+    changes: dict[str, Any] = {"state": to, "reason": reason, "message": message, **values}
+    if to is JobState.QUEUED:
+        changes |= {"eligible_at": now_ms() + int(delay_s * 1000), "ended_at": None}
+    if to is JobState.RUNNING:
+        changes |= {"dispatches": jobs.c.dispatches + 1, "dispatched_at": now_ms()}
+    if to in ENDED:
+        changes["ended_at"] = now_ms()
+    done = await connection.execute(
+        sa.update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(allowed)).values(**changes)
+    )
+    return done.rowcount == 1
+
+
+async def get_one_or_none(connection: AsyncConnection, job_id: str) -> Job | None:
+    """The job with this id."""
+    found = await connection.execute(sa.select(jobs).where(jobs.c.id == job_id))
+    row = found.mappings().one_or_none()
+    return None if row is None else job_of(row)
+
+
+async def newest(
+    connection: AsyncConnection, *, states: Sequence[JobState] = (), limit: int, before: str | None = None
+) -> list[Job]:
+    """Jobs, newest first; `before` continues after the last id of the page before."""
+    query = sa.select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+    if states:
+        query = query.where(jobs.c.state.in_(states))
+    if before is not None:
+        query = query.where(jobs.c.id < before)
+    return [job_of(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def ahead_of(connection: AsyncConnection, job: Job) -> int:
+    """How many waiting jobs of the same upstream have their turn before this one."""
+    found = await connection.execute(
+        sa.select(sa.func.count())
+        .select_from(jobs)
+        .where(jobs.c.upstream == job.upstream, jobs.c.state == JobState.QUEUED, jobs.c.id < job.id)
+    )
+    return found.scalar_one()
+
+
+def job_of(row: Any) -> Job:
+    """A job from a row of the table."""
+    return Job(**{**row, "state": JobState(row["state"])})

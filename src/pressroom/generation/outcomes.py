@@ -1,0 +1,131 @@
+"""What each answer means for the attempt and its job: the table of design section 3, as data.
+
+The table is total: an error that no rule names, raised after the request may have left, is uncertain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pressroom.errors import (
+    ContentRefused,
+    CreditsExhausted,
+    KeyRefused,
+    NotSent,
+    OutcomeUnknown,
+    QuotaExhausted,
+    RateLimited,
+    Refused,
+    RequestRefused,
+    VendorError,
+)
+from pressroom.generation.jobs import HeldFor, JobState
+from pressroom.spend.attempts import AttemptState
+
+if TYPE_CHECKING:
+    from pressroom.ideogram import Generation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """
+    What becomes of an attempt and its job.
+
+    Attributes:
+        attempt: State the attempt is settled in.
+        job: State the job goes to; `queued` means that it waits for another turn.
+        reason: One word for the job's row.
+        advice: What a person should do, empty when nothing.
+    """
+
+    attempt: AttemptState
+    job: JobState
+    reason: str
+    advice: str = ""
+
+
+RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
+    (NotSent, Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="vendor")),
+    (RateLimited, Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="limit")),
+    (
+        KeyRefused,
+        Outcome(
+            attempt=AttemptState.UNSOLD,
+            job=JobState.HELD,
+            reason=HeldFor.KEY,
+            advice="set a working key, then `pressroom jobs retry`",
+        ),
+    ),
+    (
+        CreditsExhausted,
+        Outcome(
+            attempt=AttemptState.UNSOLD,
+            job=JobState.HELD,
+            reason=HeldFor.CREDITS,
+            advice="top up the account's credit, then `pressroom jobs retry`",
+        ),
+    ),
+    (
+        QuotaExhausted,
+        Outcome(
+            attempt=AttemptState.UNSOLD,
+            job=JobState.HELD,
+            reason=HeldFor.QUOTA,
+            advice="the daily quota opens again at 00:00 UTC; then `pressroom jobs retry`",
+        ),
+    ),
+    (ContentRefused, Outcome(attempt=AttemptState.UNSOLD, job=JobState.FILTERED, reason="refused")),
+    (RequestRefused, Outcome(attempt=AttemptState.UNSOLD, job=JobState.FAILED, reason="refused")),
+    (Refused, Outcome(attempt=AttemptState.UNSOLD, job=JobState.FAILED, reason="refused")),
+    (
+        OutcomeUnknown,
+        Outcome(
+            attempt=AttemptState.UNCERTAIN,
+            job=JobState.UNCERTAIN,
+            reason="lost answer",
+            advice="look for it in the vendor's account, then `pressroom jobs resolve` with --adopt ID, --buy-again or --give-up",
+        ),
+    ),
+)
+"""In order: the first rule whose error class fits decides."""
+
+LOST = next(outcome for error, outcome in RULES if error is OutcomeUnknown)
+"""What an attempt means that was being sent when its worker vanished."""
+
+
+def outcome_of(error: VendorError) -> Outcome:
+    """The outcome of a paid request that ended with `error`."""
+    return next((outcome for kind, outcome in RULES if isinstance(error, kind)), LOST)
+
+
+def failed_generation(generation: Generation, *, failures: int, attempts: int) -> Outcome:
+    """
+    The outcome of a generation that the vendor accepted and reported as failed.
+
+    Args:
+        generation: As polled, its status `failed`.
+        failures: Failed generations of this job, this one counted.
+        attempts: How many are allowed.
+    """
+    if generation.refused_by_policy:
+        return Outcome(attempt=AttemptState.UNSOLD, job=JobState.FILTERED, reason="refused")
+    if failures < attempts:
+        return Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="vendor")
+    return Outcome(attempt=AttemptState.UNSOLD, job=JobState.FAILED, reason="vendor")
+
+
+def backoff_s(waits: int, *, first_s: float, most_s: float) -> float:
+    """Seconds before the next try: doubles with each wait, without overflow."""
+    return float(min(most_s, first_s * 2 ** min(waits, 30)))
+
+
+def error_facts(error: VendorError) -> dict[str, Any]:
+    """What the attempt's row keeps of an error: its kind, the status and the vendor's own words."""
+    return {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "status": error.status,
+        "reject_reason": error.reject_reason,
+        "vendor_message": error.vendor_message,
+    }

@@ -1,0 +1,164 @@
+"""The one POST that costs money, and the wait for what it bought."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from pressroom.errors import (
+    GenerationNotFound,
+    KeyRefused,
+    StorageError,
+    VendorError,
+)
+from pressroom.generation import records
+from pressroom.generation.jobs import HeldFor, JobState
+from pressroom.generation.outcomes import LOST, failed_generation, outcome_of
+from pressroom.ideogram import Acknowledgement, Call, Status
+from pressroom.spend.attempts import AttemptState
+from pressroom.telemetry import event_logger
+
+if TYPE_CHECKING:
+    from pressroom.generation.records import Run
+    from pressroom.ideogram import Generation
+
+log = event_logger(__name__)
+
+IMAGE_ROOM_BYTES = 8 * 1024 * 1024
+"""Bytes of spool to have free for each image before it is bought; a 2048x2048 PNG is 4 to 8 MB."""
+
+
+async def purchase(run: Run) -> bool:
+    """
+    Send the reserved attempt, once.
+
+    Returns:
+        True when it was accepted or bought and this run goes on with it; else the job has been moved on.
+    """
+    call = Call.from_json(run.job.call)
+    log.debug("run.purchasing", **run.facts)
+    if not await _may_begin(run, call):
+        return False
+    if not await records.begin_sending(run):
+        log.info("run.superseded", **run.facts)
+        return False
+    log.debug("run.sending", **run.facts)
+    if not run.parts.lease_is_fresh():  # the commit took so long that others may count us as dead
+        await _not_now(run, "worker", "this worker's lease is stale; it begins nothing until it beats again")
+        return False
+    try:
+        answer = await run.parts.client.send(call)
+    except VendorError as error:
+        log.info("run.refused", **run.facts, error=type(error).__name__, status=error.status)
+        await records.record_outcome(run, outcome_of(error), error=error)
+        return False
+    log.debug("run.posted", **run.facts)
+    if isinstance(answer, Acknowledgement):
+        goes_on = await records.record_accepted(run, answer.generation_id)
+        log.info("run.accepted", **run.facts)
+        return goes_on
+    goes_on = await records.record_bought(
+        run, answer.images, cost_micros=None, generation_id=answer.generation_id
+    )
+    log.info("run.bought", **run.facts)
+    return goes_on
+
+
+async def _may_begin(run: Run, call: Call) -> bool:
+    """Nothing is bought that this worker could not keep, or while others may count it as dead."""
+    if not run.parts.lease_is_fresh():
+        await _not_now(run, "worker", "this worker's lease is stale; it begins nothing until it beats again")
+        return False
+    try:
+        run.parts.spool.check_room(IMAGE_ROOM_BYTES * call.num_images)
+    except StorageError as error:
+        await _not_now(run, "storage", error.message)
+        return False
+    return True
+
+
+async def _not_now(run: Run, reason: str, message: str) -> None:
+    await records.leave(run, to=JobState.QUEUED, reason=reason, message=message, continuing=False)
+
+
+async def wait_for_end(run: Run) -> bool:
+    """
+    Poll an accepted attempt until the vendor is done with it.
+
+    Returns:
+        True when it was bought and this run goes on with it; else the job has been moved on.
+    """
+    settings, durations = run.parts.settings, run.parts.durations
+    operation = run.attempt.operation
+    began = time.monotonic()
+    pending_at: float | None = None
+    unknown_since: float | None = None
+    slower_s = 0.0
+    for wait in durations.waits(operation):
+        await asyncio.sleep(max(wait, slower_s))
+        slower_s = 0.0
+        waited = time.monotonic() - began
+        try:
+            generation = await _poll(run)
+        except GenerationNotFound as error:
+            unknown_since = unknown_since if unknown_since is not None else waited
+            if waited - unknown_since >= settings.lost_id_s:
+                await records.record_outcome(run, LOST, error=error)
+                return False
+            continue
+        except KeyRefused as error:
+            await records.leave(
+                run, to=JobState.HELD, reason=HeldFor.KEY, message=error.message, continuing=True
+            )
+            return False
+        except VendorError as error:  # 429, 5xx, a lost connection: a poll can be repeated
+            slower_s = error.retry_after or settings.poll_every_s
+            log.info("run.poll_failed", **run.facts, error=type(error).__name__)
+            continue
+        log.debug("run.polled", **run.facts, status=generation.status)
+        unknown_since = None
+        if generation.status is not Status.PENDING:
+            durations.learn(operation, pending_at=pending_at, ended_at=waited)
+            return await _end(run, generation)
+        pending_at = waited
+        if waited >= settings.pending_limit_s and not await _goes_on_pending(run):
+            return False
+    raise AssertionError("the waits never end")
+
+
+async def _poll(run: Run) -> Generation:
+    call = Call.from_json(run.job.call)
+    generation_id = run.attempt.generation_id or ""
+    return await run.parts.client.poll(generation_id, api=call.api)
+
+
+async def _goes_on_pending(run: Run) -> bool:
+    """Make a generation that is pending for too long uncertain, once; False when a person has decided about it."""
+    if run.attempt.state is AttemptState.ACCEPTED:
+        limit = run.parts.settings.pending_limit_s
+        await records.record_pending_too_long(
+            run,
+            f"the vendor has it pending for over {limit:.0f} s; polling goes on. {LOST.advice}",
+        )
+        return True
+    _, now = await records.read(run.parts, run.job.id)
+    return now is not None and now.id == run.attempt.id and now.owner == run.token
+
+
+async def _end(run: Run, generation: Generation) -> bool:
+    if generation.status is Status.COMPLETED:
+        goes_on = await records.record_bought(
+            run, generation.images, cost_micros=generation.usage_cost_usd_micros, generation_id=None
+        )
+        log.info("run.bought", **run.facts)
+        return goes_on
+    failures = run.job.failures + 1
+    outcome = failed_generation(generation, failures=failures, attempts=run.parts.settings.attempts)
+    await records.record_outcome(
+        run,
+        outcome,
+        message=f"the vendor accepted the generation and then failed it ({generation.failure_reason or 'no reason given'})",
+        failures=1,
+    )
+    return False

@@ -1,0 +1,355 @@
+"""What a run writes: one transaction for each fact, repeated until the database has it.
+
+A job that ends well costs six commits: admission, dispatch, `sending`, `accepted`, `bought`, home; five on a wire that
+answers at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from pressroom.catalog import assets as catalog
+from pressroom.database import now_ms
+from pressroom.generation import jobs
+from pressroom.generation.jobs import JobState
+from pressroom.generation.outcomes import Outcome, backoff_s, error_facts
+from pressroom.spend import attempts
+from pressroom.spend.attempts import Attempt, AttemptState
+from pressroom.telemetry import event_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from pressroom.catalog.assets import Asset
+    from pressroom.database import Database
+    from pressroom.errors import VendorError
+    from pressroom.generation.durations import Durations
+    from pressroom.generation.jobs import Job
+    from pressroom.generation.waiters import Waiters
+    from pressroom.ideogram import Generation, Ideogram, Image
+    from pressroom.settings import ClientSettings, GenerationSettings
+    from pressroom.storage import ObjectStore, Spool
+
+log = event_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """
+    What every run of one worker works with.
+
+    Attributes:
+        key_fingerprint: Tells the key of an attempt from others without being it.
+        lease_is_fresh: Whether this worker may still begin a purchase.
+        spool_id: Tells this worker's disk from another's.
+    """
+
+    database: Database
+    client: Ideogram
+    store: ObjectStore
+    spool: Spool
+    spool_id: str
+    settings: GenerationSettings
+    client_settings: ClientSettings
+    durations: Durations
+    waiters: Waiters
+    upstream: str
+    key_fingerprint: str
+    lease_is_fresh: Callable[[], bool]
+
+
+@dataclass(kw_only=True)
+class Run:
+    """
+    One execution of a job by this worker.
+
+    Attributes:
+        token: Worker's id and a nonce; while it stands on the attempt, this run and no other may begin a purchase or
+            end the job.
+    """
+
+    parts: Parts
+    job: Job
+    attempt: Attempt
+    token: str
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.facts = {"job": self.job.id, "attempt": self.attempt.id}
+
+
+async def read(parts: Parts, job_id: str) -> tuple[Job | None, Attempt | None]:
+    """The job and its open attempt, as their rows are now."""
+
+    async def work() -> tuple[Job | None, Attempt | None]:
+        async with parts.database.read() as connection:
+            job = await jobs.get_one_or_none(connection, job_id)
+            return job, await attempts.get_open_or_none(connection, job_id)
+
+    return await parts.database.patiently(work)
+
+
+async def age_s(run: Run) -> float:
+    """Seconds since the vendor was done with the attempt, by the database's clock."""
+
+    async def work() -> float:
+        async with run.parts.database.read() as connection:
+            now = (await connection.execute(sa.select(now_ms()))).scalar_one()
+        return (now - (run.attempt.ended_at or now)) / 1000
+
+    return await run.parts.database.patiently(work)
+
+
+async def begin_sending(run: Run) -> bool:
+    """
+    Write ahead of the money: after this commit the attempt may have been sent.
+
+    Returns:
+        False when another run has it, or it was cancelled.
+    """
+    parts = run.parts
+
+    async def work() -> bool:
+        async with parts.database.write() as connection:
+            return await attempts.transition(
+                connection,
+                run.attempt.id,
+                AttemptState.SENDING,
+                owner=run.token,
+                key_fingerprint=parts.key_fingerprint,
+            )
+
+    # Not patiently: while the database is away nothing was sent, and the engine starts the run anew.
+    if not await work():
+        return False
+    run.attempt = replace(run.attempt, state=AttemptState.SENDING, owner=run.token)
+    return True
+
+
+async def take_over(run: Run) -> bool:
+    """Make this run the one that continues the attempt; False when another one was faster."""
+
+    async def work() -> bool:
+        async with run.parts.database.write() as connection:
+            return await attempts.claim(connection, run.attempt, run.token)
+
+    if not await run.parts.database.patiently(work):
+        return False
+    run.attempt = replace(run.attempt, owner=run.token)
+    return True
+
+
+async def record_accepted(run: Run, generation_id: str) -> bool:
+    """The vendor gave an id. Returns whether this run goes on with it."""
+    return await _record(run, AttemptState.ACCEPTED, generation_id=generation_id)
+
+
+async def record_bought(
+    run: Run, images: Sequence[Image], *, cost_micros: int | None, generation_id: str | None
+) -> bool:
+    """The vendor delivered: money settled, slot freed. Returns whether this run goes on to bring the images home."""
+    facts: dict[str, Any] = {"answer": [image.to_json() for image in images], "spool": run.parts.spool_id}
+    if cost_micros is not None:
+        facts["cost_micros"] = cost_micros
+    if generation_id is not None:
+        facts["generation_id"] = generation_id
+    return await _record(run, AttemptState.BOUGHT, **facts)
+
+
+async def _record(run: Run, to: AttemptState, **facts: Any) -> bool:
+    parts = run.parts
+
+    async def work() -> Attempt | None:
+        async with parts.database.write() as connection:
+            written = await attempts.transition(connection, run.attempt.id, to, **facts)
+            if not written:
+                await _note_late(connection, run, facts)
+            # A fact about an uncertain job sends it on its way again, with a run of its own.
+            moved = await jobs.transition(
+                connection,
+                run.job.id,
+                JobState.QUEUED,
+                only_from=frozenset({JobState.UNCERTAIN}),
+                continuing=True,
+            )
+            now = await attempts.get_open_or_none(connection, run.job.id)
+        return None if moved or now is None or now.id != run.attempt.id else now
+
+    now = await parts.database.patiently(work)
+    if now is None or now.owner != run.token or now.state not in {AttemptState.ACCEPTED, AttemptState.BOUGHT}:
+        log.warning("run.overtaken", **run.facts)
+        return False
+    run.attempt = now
+    return True
+
+
+async def _note_late(connection: AsyncConnection, run: Run, facts: dict[str, Any]) -> None:
+    """Keep what came too late for the state, such as the id of an attempt that was written off."""
+    late = {name: facts[name] for name in ("generation_id", "answer") if name in facts}
+    await attempts.note(connection, run.attempt.id, **late)
+
+
+async def record_outcome(
+    run: Run, outcome: Outcome, *, error: VendorError | None = None, message: str = "", failures: int = 0
+) -> None:
+    """
+    Settle the attempt and move the job as `outcome` says; nothing when the attempt was settled already.
+
+    Args:
+        run: Whose.
+        outcome: From the table of outcomes.
+        error: What the vendor answered, kept on the attempt.
+        message: What to tell when there is no error.
+        failures: Failed generations to add to the job's count.
+    """
+    parts, settings = run.parts, run.parts.settings
+    words = ". ".join(part for part in (str(error) if error else message, outcome.advice) if part)
+    values: dict[str, Any] = {"continuing": False, "failures": run.job.failures + failures}
+    delay = 0.0
+    if outcome.job is JobState.QUEUED:
+        delay = backoff_s(run.job.backoffs, first_s=settings.backoff_s, most_s=settings.backoff_max_s)
+        delay = max(delay, (error.retry_after or 0.0) if error else 0.0)
+        values["backoffs"] = run.job.backoffs + 1
+    if outcome.job is JobState.FILTERED:
+        values["filtered_count"] = run.job.request.get("num_images", 1)
+
+    async def work() -> bool:
+        async with parts.database.write() as connection:
+            settled = await attempts.transition(
+                connection,
+                run.attempt.id,
+                outcome.attempt,
+                error=error_facts(error) if error else {"kind": outcome.reason, "message": message},
+            )
+            if settled:
+                await jobs.transition(
+                    connection,
+                    run.job.id,
+                    outcome.job,
+                    reason=outcome.reason,
+                    message=words,
+                    delay_s=delay,
+                    **values,
+                )
+        return settled
+
+    if await parts.database.patiently(work):
+        log.info(
+            "run.settled",
+            **run.facts,
+            attempt_state=outcome.attempt,
+            job_state=outcome.job,
+            reason=outcome.reason,
+        )
+
+
+async def leave(run: Run, *, to: JobState, reason: str, message: str, continuing: bool) -> None:
+    """
+    End this run and let the job have another one: with the same attempt when `continuing`, else with a new one.
+
+    Args:
+        run: Whose.
+        to: `queued` for another turn after a wait, `held` for a person.
+        reason: One word.
+        message: What is wrong and what to do.
+        continuing: Whether its attempt stays open; else it was not sent and is settled as unsold.
+    """
+    parts, settings = run.parts, run.parts.settings
+    delay = backoff_s(run.job.backoffs, first_s=settings.backoff_s, most_s=settings.backoff_max_s)
+
+    async def work() -> None:
+        async with parts.database.write() as connection:
+            if continuing:
+                mine = await attempts.still_owned(connection, run.attempt.id, run.token)
+            else:
+                mine = await attempts.transition(
+                    connection,
+                    run.attempt.id,
+                    AttemptState.UNSOLD,
+                    only_from={AttemptState.RESERVED, AttemptState.SENDING},
+                    error={"kind": reason, "message": message},
+                )
+            if mine:
+                await jobs.transition(
+                    connection,
+                    run.job.id,
+                    to,
+                    reason=reason,
+                    message=message,
+                    delay_s=delay,
+                    continuing=continuing,
+                    backoffs=run.job.backoffs + 1,
+                )
+
+    await parts.database.patiently(work)
+    log.info("run.left", **run.facts, to=to, reason=reason)
+
+
+async def record_pending_too_long(run: Run, message: str) -> None:
+    """Nobody knows when it ends: the slot is freed, a person may decide, and this run polls on."""
+    parts = run.parts
+
+    async def work() -> None:
+        async with parts.database.write() as connection:
+            if await attempts.transition(
+                connection,
+                run.attempt.id,
+                AttemptState.UNCERTAIN,
+                slot=None,
+                error={"kind": "pending", "message": message},
+            ):
+                await jobs.transition(
+                    connection, run.job.id, JobState.UNCERTAIN, reason="pending", message=message
+                )
+
+    await parts.database.patiently(work)
+    run.attempt = replace(run.attempt, state=AttemptState.UNCERTAIN)
+    log.warning("run.pending_too_long", **run.facts)
+
+
+async def note_answer(run: Run, generation: Generation) -> None:
+    """Keep fresh addresses of images that are already bought."""
+    answer = [image.to_json() for image in generation.images]
+
+    async def work() -> None:
+        async with run.parts.database.write() as connection:
+            await attempts.note(connection, run.attempt.id, answer=answer)
+
+    await run.parts.database.patiently(work)
+    run.attempt = replace(run.attempt, answer=answer)
+
+
+async def record_home(
+    run: Run,
+    found: Sequence[Asset],
+    *,
+    state: JobState,
+    filtered_count: int,
+    missing: list[dict[str, Any]],
+    message: str | None,
+) -> bool:
+    """The records and the job's end in one transaction. False when another run has taken over."""
+    parts = run.parts
+
+    async def work() -> bool:
+        async with parts.database.write() as connection:
+            if not await attempts.still_owned(connection, run.attempt.id, run.token):
+                return False
+            await catalog.add(connection, found)
+            return await jobs.transition(
+                connection,
+                run.job.id,
+                state,
+                reason=None if state is JobState.COMPLETED else ("missing" if missing else "refused"),
+                message=message,
+                continuing=False,
+                filtered_count=filtered_count,
+                missing=missing,
+            )
+
+    return await parts.database.patiently(work)

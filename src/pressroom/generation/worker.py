@@ -1,0 +1,190 @@
+"""A worker: the loops of one process that dispatch jobs, carry out runs, and look after those of the dead."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from pressroom.engine import APPLICATION_VERSION, Engine
+from pressroom.errors import PressroomError
+from pressroom.fleet import workers
+from pressroom.fleet.leases import Lease
+from pressroom.fleet.maintenance import maintain
+from pressroom.fleet.workers import Watch, WorkerState
+from pressroom.generation import workflow
+from pressroom.generation.dispatch import Dispatcher
+from pressroom.generation.run import Runner
+from pressroom.generation.sweep import Sweep
+from pressroom.generation.waiters import within
+from pressroom.telemetry import event_logger
+
+if TYPE_CHECKING:
+    from pressroom.database import Database
+    from pressroom.generation.records import Parts
+    from pressroom.settings import Settings
+    from pressroom.spend.prices import Prices
+
+log = event_logger(__name__)
+
+TROUBLE_WAIT_S = 0.5
+"""Seconds before a loop that met a database that is away looks again."""
+
+DRAIN_LOOK_S = 0.02
+"""Seconds between two looks whether running work has ended."""
+
+
+def new_worker_id() -> str:
+    """Unique for ever: host and process for people, random digits because both come again."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+class Worker:
+    """
+    One worker; start it once per process.
+
+    Args:
+        database: Shared by the fleet.
+        settings: Everything.
+        upstream: Whose jobs it takes; never another's.
+        prices: What to reserve.
+        worker_id: From `new_worker_id`.
+    """
+
+    def __init__(
+        self, *, database: Database, settings: Settings, upstream: str, prices: Prices, worker_id: str
+    ) -> None:
+        self.id = worker_id
+        self._database = database
+        self._settings = settings
+        self._upstream = upstream
+        self._prices = prices
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runner: Runner | None = None
+        fleet = settings.fleet
+        self._lease = Lease(database.sync_engine(pool=0), worker_id, beat_s=fleet.beat_s)
+        self._engine = Engine(
+            database,
+            executor_id=worker_id,
+            queue=f"runs/{upstream}",
+            poll_s=settings.engine.poll_s,
+            runs=fleet.runs_per_worker,
+        )
+
+    def lease_is_fresh(self) -> bool:
+        """Whether this worker may begin a purchase."""
+        return self._lease.fresh(self._settings.fleet.fresh_s)
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._wake.set()
+
+    async def start(self, parts: Parts) -> None:
+        """
+        Announce the worker and begin.
+
+        Raises:
+            DatabaseError: The database cannot be used.
+        """
+        async with self._database.write() as connection:
+            await workers.register(connection, self.id, upstream=self._upstream, version=APPLICATION_VERSION)
+        self._lease.start()
+        self._runner = Runner(parts, worker_id=self.id, on_end=self.wake)
+        workflow.bind(self._runner)
+        await self._engine.start()
+        dispatcher = Dispatcher(
+            database=self._database,
+            engine=self._engine,
+            prices=self._prices,
+            settings=self._settings.fleet,
+            upstream=self._upstream,
+        )
+        sweep = Sweep(
+            database=self._database, engine=self._engine, settings=self._settings, upstream=self._upstream
+        )
+        beat_s = self._settings.fleet.beat_s
+        loops = {
+            "dispatch": self._dispatch(dispatcher),
+            "watch": self._watch(),
+            "maintenance": maintain(
+                self._database,
+                lease=f"maintenance/{self._upstream}",
+                holder=self.id,
+                every_s=beat_s,
+                tasks=sweep.tasks(),
+            ),
+        }
+        self._tasks = [asyncio.create_task(loop, name=f"pressroom-{name}") for name, loop in loops.items()]
+        log.info("worker.started", worker=self.id, upstream=self._upstream)
+
+    async def stop(self, *, drain_s: float) -> None:
+        """
+        Begin nothing new, let running work end for `drain_s` seconds, hand the rest to other workers.
+
+        A paid request on its way gets the whole drain time of the settings, whatever `drain_s` says. The order
+        matters: the lease beats until nothing of ours runs any more.
+        """
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._runner is not None:
+            await self._drain(self._runner, drain_s)
+        with contextlib.suppress(PressroomError):  # the database is away: others will find us silent instead
+            await self._engine.stop()
+            async with self._database.write() as connection:
+                await workers.mark_stopped(connection, self.id)
+        await asyncio.to_thread(self._lease.stop)
+        log.info("worker.stopped", worker=self.id)
+
+    async def _drain(self, runner: Runner, seconds: float) -> None:
+        began = time.monotonic()
+        while (runner.active and time.monotonic() - began < seconds) or (
+            runner.posting and time.monotonic() - began < self._settings.fleet.drain_s
+        ):
+            await asyncio.sleep(DRAIN_LOOK_S)  # noqa: ASYNC110 - two conditions and a clock, looked at 50 times a second
+        if runner.active:
+            log.warning("worker.drain_ended", worker=self.id, runs=runner.active)
+            runner.cancel_all()
+            await asyncio.sleep(DRAIN_LOOK_S)
+
+    async def _dispatch(self, dispatcher: Dispatcher) -> None:
+        while True:
+            try:
+                given = await dispatcher.dispatch() if self.lease_is_fresh() else 0
+            except PressroomError as error:
+                log.warning("dispatch.failed", error=type(error).__name__)
+                await asyncio.sleep(TROUBLE_WAIT_S)
+                continue
+            if not given:
+                await within(self._wake, self._settings.fleet.dispatch_every_s)
+
+    async def _watch(self) -> None:
+        """Declare workers dead whose counters stand still, as far as we can tell ourselves."""
+        watch = Watch(dead_after_s=self._settings.fleet.dead_after_s)
+        while True:
+            await asyncio.sleep(self._settings.fleet.beat_s)
+            try:
+                async with self._database.read() as connection:
+                    known = await workers.all_workers(connection)
+            except PressroomError as error:
+                log.warning("watch.failed", error=type(error).__name__)
+                watch.silent([], now=time.monotonic(), we_beat=False)
+                continue
+            others = [one for one in known if one.state is WorkerState.LIVE and one.id != self.id]
+            for silent in watch.silent(others, now=time.monotonic(), we_beat=self.lease_is_fresh()):
+                await self._bury(silent)
+
+    async def _bury(self, silent: workers.Worker) -> None:
+        try:
+            async with self._database.write() as connection:
+                died = await workers.mark_dead(connection, silent)
+        except PressroomError as error:
+            log.warning("watch.failed", error=type(error).__name__)
+            return
+        if died:
+            log.warning("worker.died", worker=silent.id)

@@ -1,0 +1,31 @@
+"""The schema's steps. Each step stands alone: it imports nothing of pressroom, so it stays what it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+HEAD = "0001"
+"""The newest step; a test compares it with the files."""
+
+
+def current(connection: sa.Connection) -> str | None:
+    """The step this database is at; None for an empty one."""
+    from alembic.runtime.migration import MigrationContext
+
+    revision: str | None = MigrationContext.configure(connection).get_current_revision()
+    return revision
+
+
+def upgrade(connection: sa.Connection) -> None:
+    """Apply the steps that are missing, in the caller's transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
