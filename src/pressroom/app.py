@@ -39,10 +39,10 @@ from pressroom.storage import ObjectStore, Spool, StoreOptions
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
-    from pressroom.generation.jobs import JobState
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from pressroom.generation.jobs import JobState
     from pressroom.generation.worker import Worker
 
 log = event_logger(__name__)
@@ -442,7 +442,7 @@ async def upgrade(settings: Settings) -> str:
     try:
         async with database.write() as connection:
             if not database.is_sqlite:
-                await connection.execute(sa.text("SELECT pg_advisory_xact_lock(7_365_731)"))
+                await connection.execute(sa.text("SELECT pg_advisory_xact_lock(7365731)"))
             await connection.run_sync(migrations.upgrade)
         await asyncio.to_thread(engine.migrate, address)
     finally:

@@ -7,6 +7,7 @@ has done is in our rows alone, so any version of the code can continue any run (
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
@@ -30,6 +31,15 @@ has are given back to the dispatcher, which starts them anew under this one: row
 APPLICATION_NAME = "pressroom"
 PRIORITY = 1
 """Engine priority of every run: unset would be 0 and beat it. Order is the dispatcher's business, not the engine's."""
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A run that the engine owes: its id, who has begun it, and which version of the code may."""
+
+    workflow_id: str
+    executor_id: str | None
+    version: str | None
 
 
 def migrate(address: DatabaseAddress) -> None:
@@ -134,38 +144,30 @@ class Engine:
 
         await connection.run_sync(enqueue)
 
-    async def requeue(self, *, live: set[str]) -> list[str]:
-        """
-        Hand the runs of every executor that is not in `live` to whoever is; safe to repeat.
+    async def under_way(self) -> list[Owed]:
+        """The runs that some executor has begun and not ended."""
+        return await self._owed(status="PENDING")
 
-        Returns:
-            Ids of the workflows handed on.
-        """
-        pending = await self._list(status="PENDING")
-        orphans = [found.workflow_id for found in pending if found.executor_id not in live]
-        if orphans:
-            await self._call("resume_workflows", orphans, queue_name=self.queue)
-        return orphans
-
-    async def abandon_other_versions(self, *, live_versions: set[str]) -> list[str]:
-        """
-        Cancel runs that only a version without a live worker could start.
-
-        Returns:
-            Ids of the workflows; their jobs are for the dispatcher to give out anew.
-        """
-        found = await self._list(status=["PENDING", "ENQUEUED"])
-        stale = [flow.workflow_id for flow in found if flow.app_version not in live_versions]
-        if stale:
-            await self._call("cancel_workflows", stale)
-        return stale
+    async def all_owed(self) -> list[Owed]:
+        """The runs that are begun or wait to be."""
+        return await self._owed(status=["PENDING", "ENQUEUED"])
 
     async def owed(self, workflow_ids: list[str]) -> set[str]:
         """Those of `workflow_ids` that the engine still owes a run."""
         if not workflow_ids:
             return set()
-        found = await self._list(status=["PENDING", "ENQUEUED"], workflow_ids=workflow_ids)
-        return {flow.workflow_id for flow in found}
+        found = await self._owed(status=["PENDING", "ENQUEUED"], workflow_ids=workflow_ids)
+        return {run.workflow_id for run in found}
+
+    async def hand_on(self, workflow_ids: list[str]) -> None:
+        """Let any executor begin these runs anew; safe to repeat."""
+        if workflow_ids:
+            await self._call("resume_workflows", workflow_ids, queue_name=self.queue)
+
+    async def abandon(self, workflow_ids: list[str]) -> None:
+        """Owe these runs no more; safe to repeat."""
+        if workflow_ids:
+            await self._call("cancel_workflows", workflow_ids)
 
     async def stop(self) -> None:
         """
@@ -175,20 +177,17 @@ class Engine:
         no time to write, are runs again elsewhere; the rows tell them that there is nothing left to do.
         """
         await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=0)
-        mine = [
-            flow.workflow_id
-            for flow in await self._list(status="PENDING")
-            if flow.executor_id == self.executor_id
+        begun_here = [
+            run.workflow_id for run in await self.under_way() if run.executor_id == self.executor_id
         ]
-        if mine:
-            await self._call("resume_workflows", mine, queue_name=self.queue)
+        await self.hand_on(begun_here)
         await self._close()
 
-    async def _list(self, **conditions: Any) -> list[Any]:
-        found: list[Any] = await self._call(
+    async def _owed(self, **conditions: Any) -> list[Owed]:
+        found = await self._call(
             "list_workflows", queue_name=self.queue, load_input=False, load_output=False, **conditions
         )
-        return found
+        return [Owed(flow.workflow_id, flow.executor_id, flow.app_version) for flow in found]
 
     async def _call(self, method: str, *arguments: Any, **options: Any) -> Any:
         """One call of the library in a thread; whatever its driver raises becomes `DatabaseUnavailable`."""

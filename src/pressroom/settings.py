@@ -91,6 +91,7 @@ class FleetSettings(Group):
     dispatch_every_s: Positive = Field(
         0.05, description="Seconds between two looks for work when nothing wakes us."
     )
+    tidy_s: Positive = Field(60.0, description="Seconds between two looks for leftovers on a worker's spool.")
     slot_life_s: Positive = Field(
         180.0, description="Seconds after sending when the slot of an attempt without a known id is freed."
     )
@@ -145,6 +146,11 @@ class StorageSettings(Group):
     )
     spool_reserve_bytes: int = Field(
         512 * 1024 * 1024, ge=0, description="Bytes of disk that stay free; below it no purchase starts."
+    )
+    spool_keep_s: float = Field(
+        3600.0,
+        ge=0,
+        description="Seconds that files of ended jobs stay on the spool after a crash left them there.",
     )
     endpoint: str | None = Field(
         None, description="Address of an S3-compatible store (R2, MinIO); default: the cloud's own."

@@ -25,6 +25,7 @@ class Asset:
     Attributes:
         position: Place in the vendor's answer, from 0.
         expanded_prompt: What the vendor made of the prompt, only where it changed it.
+        prompt_hash: Equal for requests that ask for the same picture in every field (spec row G11).
         resolution: The vendor's word for the size, `WxH`; `width` and `height` are the file's own.
         original_url: Where the vendor offered it; dead within the hour.
         stored_path: Key in the object store.

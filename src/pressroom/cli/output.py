@@ -20,7 +20,7 @@ DONE, FAILED, WRONG_USAGE, NOT_NOW = 0, 1, 2, 3
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
 
-Json = typer.Option(False, "--json", help="Print one JSON value for programs.")
+Json = typer.Option("--json", help="Print one JSON value for programs.")
 
 
 def print_json(value: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -237,7 +236,7 @@ def _asset(run: Run, found: _Home, images: int) -> Asset:
         prompt=prompt,
         expanded_prompt=expanded,
         negative_prompt=request.get("negative_prompt"),
-        prompt_hash=hashlib.sha256(prompt.encode()).hexdigest(),
+        prompt_hash=job.request_hash,
         model=request["model"],
         style_type=found.image.style_type or request.get("style"),
         aspect_ratio=request.get("aspect_ratio"),

@@ -215,6 +215,8 @@ async def record_outcome(
         delay = backoff_s(run.job.backoffs, first_s=settings.backoff_s, most_s=settings.backoff_max_s)
         delay = max(delay, (error.retry_after or 0.0) if error else 0.0)
         values["backoffs"] = run.job.backoffs + 1
+    # An id that the vendor disowns holds no place; a lost answer may, until its slot's life is over.
+    freed = {"slot": None} if run.attempt.generation_id is not None else {}
     if outcome.job is JobState.FILTERED:
         values["filtered_count"] = run.job.request.get("num_images", 1)
 
@@ -225,6 +227,7 @@ async def record_outcome(
                 run.attempt.id,
                 outcome.attempt,
                 error=error_facts(error) if error else {"kind": outcome.reason, "message": message},
+                **freed,
             )
             if settled:
                 await jobs.transition(

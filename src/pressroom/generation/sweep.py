@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -10,10 +12,11 @@ from pressroom.database import now_ms
 from pressroom.fleet import slots, workers
 from pressroom.fleet.workers import WorkerState
 from pressroom.generation.dispatch import run_id
-from pressroom.generation.jobs import JobState, transition
+from pressroom.generation.jobs import ENDED, JobState, transition
 from pressroom.generation.outcomes import backoff_s
 from pressroom.generation.tables import jobs
 from pressroom.spend.attempts import get_open_or_none
+from pressroom.spend.tables import attempts
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from pressroom.database import Database
     from pressroom.engine import Engine
     from pressroom.settings import Settings
+    from pressroom.storage import Spool
 
 log = event_logger(__name__)
 
@@ -61,16 +65,19 @@ class Sweep:
 
     async def hand_on_orphans(self) -> None:
         """Give the runs of workers that are gone to those that are there."""
-        live = {worker.id for worker in await self._live()}
-        handed_on = await self._engine.requeue(live=live)
-        if handed_on:
-            log.warning("runs.handed_on", count=len(handed_on))
+        begun = await self._engine.under_way()
+        live = {worker.id for worker in await self._live()}  # read later, so that a new worker is in it
+        orphans = [run.workflow_id for run in begun if run.executor_id not in live]
+        await self._engine.hand_on(orphans)
+        if orphans:
+            log.warning("runs.handed_on", count=len(orphans))
 
     async def restart_old_versions(self) -> None:
         """Give up runs that only a version without a live worker could start; `release_unowed` frees their jobs."""
-        stale = await self._engine.abandon_other_versions(
-            live_versions={worker.version for worker in await self._live()}
-        )
+        owed = await self._engine.all_owed()
+        live = {worker.version for worker in await self._live()}
+        stale = [run.workflow_id for run in owed if run.version not in live]
+        await self._engine.abandon(stale)
         if stale:
             log.warning("runs.of_old_version", count=len(stale))
 
@@ -124,6 +131,22 @@ class Sweep:
             )
         if released:
             log.warning("job.released", job=job_id)
+
+    async def tidy_spool(self, spool: Spool) -> None:
+        """Remove what ended jobs left on this worker's disk; done by every worker for its own."""
+        async with self._database.read() as connection:
+            found = await connection.execute(
+                sa.select(attempts.c.id)
+                .join(jobs, jobs.c.id == attempts.c.job_id)
+                .where(
+                    attempts.c.id.in_(await asyncio.to_thread(spool.attempt_ids)), jobs.c.state.not_in(ENDED)
+                )
+            )
+            needed = set(found.scalars())
+        keep = timedelta(seconds=self._settings.storage.spool_keep_s)
+        removed = await asyncio.to_thread(spool.sweep, needed, min_age=keep)
+        if removed:
+            log.info("spool.tidied", count=len(removed))
 
     async def forget_workers(self) -> None:
         """Drop workers that ended long ago."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pressroom.generation.records import Parts
     from pressroom.settings import Settings
     from pressroom.spend.prices import Prices
+    from pressroom.storage import Spool
 
 log = event_logger(__name__)
 
@@ -111,6 +112,7 @@ class Worker:
         loops = {
             "dispatch": self._dispatch(dispatcher),
             "watch": self._watch(),
+            "tidy": self._tidy(sweep, parts.spool),
             "maintenance": maintain(
                 self._database,
                 lease=f"maintenance/{self._upstream}",
@@ -143,10 +145,15 @@ class Worker:
 
     async def _drain(self, runner: Runner, seconds: float) -> None:
         began = time.monotonic()
-        while (runner.active and time.monotonic() - began < seconds) or (
-            runner.posting and time.monotonic() - began < self._settings.fleet.drain_s
-        ):
-            await asyncio.sleep(DRAIN_LOOK_S)  # noqa: ASYNC110 - two conditions and a clock, looked at 50 times a second
+
+        def goes_on() -> bool:
+            passed = time.monotonic() - began
+            return bool(runner.active and passed < seconds) or bool(
+                runner.posting and passed < self._settings.fleet.drain_s
+            )
+
+        while goes_on():  # noqa: ASYNC110 - two conditions and a clock
+            await asyncio.sleep(DRAIN_LOOK_S)
         if runner.active:
             log.warning("worker.drain_ended", worker=self.id, runs=runner.active)
             runner.cancel_all()
@@ -162,6 +169,14 @@ class Worker:
                 continue
             if not given:
                 await within(self._wake, self._settings.fleet.dispatch_every_s)
+
+    async def _tidy(self, sweep: Sweep, spool: Spool) -> None:
+        while True:
+            try:
+                await sweep.tidy_spool(spool)
+            except PressroomError as error:
+                log.warning("spool.untidy", error=type(error).__name__)
+            await asyncio.sleep(self._settings.fleet.tidy_s)
 
     async def _watch(self) -> None:
         """Declare workers dead whose counters stand still, as far as we can tell ourselves."""

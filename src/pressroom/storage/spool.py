@@ -87,6 +87,11 @@ class Spool:
         with translated(f"discard {attempt_id}", str(self._folder)):
             _remove(self._of(attempt_id))
 
+    def attempt_ids(self) -> list[str]:
+        """Attempts that have files here."""
+        with translated("list", str(self._folder)):
+            return [folder.name for folder in self._attempts()]
+
     def sweep(self, live: AbstractSet[str], *, min_age: timedelta = MIN_SWEEP_AGE) -> list[str]:
         """
         Remove what no attempt needs any more. Reads the whole spool: call it in a thread.

@@ -20,9 +20,10 @@ def spool(tmp_path):
 
 
 async def downloaded(spool, attempt_id, index, content=b"picture"):
-    part = await spool.begin(attempt_id, index)
+    path = await spool.prepare(attempt_id, index)
+    part = path.with_name(f".{index}.part")
     part.write_bytes(content)
-    return await spool.finish(attempt_id, index, part)
+    return part.replace(path)
 
 
 def age(spool, attempt_id):
@@ -44,62 +45,20 @@ async def test_a_finished_download_is_found_again_after_a_restart(spool, tmp_pat
 
 async def test_a_download_cut_short_never_looks_finished(spool):
     """Its file has another name until it is whole."""
-    part = await spool.begin("t1", 0)
-    part.write_bytes(b"pict")
+    path = await spool.prepare("t1", 0)
+    path.with_name(".0.1f2e.part").write_bytes(b"pict")
 
     assert spool.finished("t1") == {}
-    assert not spool.path("t1", 0).exists()
-    assert [(entry.index, entry.size_bytes, entry.complete) for entry in spool.entries()] == [(0, 4, False)]
+    assert not path.exists()
 
 
-async def test_two_runs_of_one_attempt_do_not_write_into_one_file(spool):
-    """A run that was replaced and woke up again cannot spoil its successor's picture."""
-    old, new = await spool.begin("t1", 0), await spool.begin("t1", 0)
-    old.write_bytes(b"half of")
-    new.write_bytes(b"whole")
-    path = await spool.finish("t1", 0, new)
-    old.write_bytes(b"half of it, still writing")
-
-    assert path.read_bytes() == b"whole"
-
-
-async def test_finishing_twice_keeps_one_whole_picture(spool):
-    """The later one takes the name in one step."""
-    first = await downloaded(spool, "t1", 0, b"one")
-    second = await downloaded(spool, "t1", 0, b"two")
-
-    assert first == second
-    assert first.read_bytes() == b"two"
-    assert len(spool.entries()) == 1
-
-
-async def test_finish_takes_only_what_begin_gave_for_that_attempt(spool, tmp_path):
-    """Neither a foreign file nor another attempt's download."""
-    other = await spool.begin("t2", 0)
-    other.write_bytes(b"x")
-    stray = tmp_path / "stray"
-    stray.write_bytes(b"x")
-
-    for part in (other, stray, spool.path("t1", 0).with_name("0.part")):
-        with pytest.raises(InvalidInput, match="begin"):
-            await spool.finish("t1", 0, part)
-
-
-async def test_entries_list_every_file_by_attempt_and_index(spool):
-    """Strangers in the folder are not ours to report."""
-    await downloaded(spool, "t2", 0, b"12345")
+async def test_attempts_are_listed_and_strangers_left_alone(spool):
+    """What is not the spool's own is neither listed nor swept."""
+    await downloaded(spool, "t2", 0)
     await downloaded(spool, "t1", 10)
-    await downloaded(spool, "t1", 9)
-    (spool.path("t1", 0).parent / "notes.txt").write_text("x")
     (spool.path("t1", 0).parent.parent / ".hidden").mkdir()
 
-    assert [(entry.attempt_id, entry.index) for entry in spool.entries()] == [
-        ("t1", 9),
-        ("t1", 10),
-        ("t2", 0),
-    ]
-    assert spool.entries()[2].size_bytes == 5
-    assert all(entry.complete for entry in spool.entries())
+    assert spool.attempt_ids() == ["t1", "t2"]
 
 
 async def test_discard_removes_one_attempt_and_can_be_repeated(spool):
@@ -110,7 +69,8 @@ async def test_discard_removes_one_attempt_and_can_be_repeated(spool):
     spool.discard("t1")
     spool.discard("t1")
 
-    assert [entry.path for entry in spool.entries()] == [kept]
+    assert kept.exists()
+    assert spool.attempt_ids() == ["t2"]
 
 
 async def test_sweep_removes_old_attempts_that_nobody_needs(spool):
@@ -121,12 +81,12 @@ async def test_sweep_removes_old_attempts_that_nobody_needs(spool):
     age(spool, "old")
 
     assert spool.sweep({"live"}, min_age=HOUR) == ["old"]
-    assert {entry.attempt_id for entry in spool.entries()} == {"live", "young"}
+    assert spool.attempt_ids() == ["live", "young"]
 
 
 async def test_sweep_keeps_an_attempt_whose_download_is_still_growing(spool):
     """The folder is old, the file in it was written a moment ago."""
-    part = await spool.begin("slow", 0)
+    part = (await spool.prepare("slow", 0)).with_name(".0.part")
     part.write_bytes(b"x")
     os.utime(part.parent, (1, 1))
 
@@ -170,7 +130,7 @@ async def test_a_read_only_disk_is_said(small_disk, read_only):
     read_only(small_disk)
 
     with pytest.raises(StorageDenied, match="read-only"):
-        await spool.begin("t2", 0)
+        await spool.prepare("t2", 0)
     with pytest.raises(StorageDenied, match="read-only"):
         spool.discard("t1")
     with pytest.raises(StorageDenied, match="read-only"):
