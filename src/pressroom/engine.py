@@ -79,6 +79,17 @@ class Engine:
         self._engines: list[sa.Engine] = []
         self._client: DBOSClient | None = None
 
+    def connect(self) -> DBOSClient:
+        """Be able to owe runs and to look at them, without taking any; a part of `start`."""
+        self._client = DBOSClient(
+            system_database_engine=self._open(pool=1 if self._database.is_sqlite else 2),
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION_NAME,
+            lazy=True,
+            retry_connection_errors=False,
+        )
+        return self._client
+
     async def start(self) -> None:
         """
         Start taking runs.
@@ -87,13 +98,7 @@ class Engine:
             DatabaseUnusable: The engine's tables are missing or older than this library.
         """
         pool = 2 if self._database.is_sqlite else self._database.settings.engine_pool
-        self._client = DBOSClient(
-            system_database_engine=self._open(pool=1 if self._database.is_sqlite else 2),
-            serializer=DBOSPortableJSONSerializer(),
-            application_name=APPLICATION_NAME,
-            lazy=True,
-            retry_connection_errors=False,
-        )
+        client = self.connect()
         DBOS(
             config={
                 "name": APPLICATION_NAME,
@@ -109,7 +114,7 @@ class Engine:
         )
         try:
             await asyncio.to_thread(
-                self._client.register_queue,
+                client.register_queue,
                 self.queue,
                 worker_concurrency=self._runs,
                 polling_interval_sec=self._poll_s,

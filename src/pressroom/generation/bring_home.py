@@ -65,12 +65,9 @@ async def bring_home(run: Run) -> None:
     """
     images = [Image.from_json(stored) for stored in run.attempt.answer or []]
     safe = [(position, image) for position, image in enumerate(images) if image.is_image_safe and image.url]
-    try:
-        results = await asyncio.gather(
-            *(_bring(run, position, image) for position, image in safe), return_exceptions=True
-        )
-    finally:
-        log.debug("run.fetched", **run.facts)
+    results = await asyncio.gather(
+        *(_bring(run, position, image) for position, image in safe), return_exceptions=True
+    )
     await _end(run, len(images), results)
 
 

@@ -46,12 +46,13 @@ class Decisions:
         log.info("job.cancelled", job=job_id)
 
     async def retry(self, job_id: str) -> None:
-        """Let a held or failed job have another turn, with the attempt it has or with a new one."""
+        """
+        Let a held or failed job have another turn: with the attempt that is open, else with a new one.
+
+        What was bought and could not be brought home is brought home; it is not bought again.
+        """
         async with self._database.write() as connection:
             job, attempt = await _read(connection, job_id)
-            if attempt is not None and attempt.state is AttemptState.BOUGHT and job.state is JobState.FAILED:
-                # It was paid for and could not be brought home: the retry brings it home, it does not buy again.
-                log.info("job.retried_home", job=job_id)
             if not await jobs.transition(
                 connection,
                 job_id,

@@ -1,0 +1,321 @@
+"""
+Workers as real processes, and what a test does with them.
+
+    place = Place(home, base_url=emulator.base_url)
+    with Workers() as workers:
+        doomed = workers.start(place, kill_at="run.posted")
+        jobs = place.submit(2)
+        doomed.wait_until_killed()
+        workers.start(place)
+        place.wait_until_settled(jobs)
+
+Everything blocks, so emulators must run in a thread or process of their own. Every wait looks at the database, the log
+or the process again and again until its deadline; none sleeps for a fixed time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pressroom
+from pressroom.app import App, open_app
+from pressroom.ideogram import ImageRequest
+from pressroom.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+    from types import TracebackType
+    from typing import Self
+
+WAIT_S = 30.0
+"""Seconds within which anything waited for must have happened; a wait that works takes one or two."""
+LOOK_S = 0.02
+
+KEY = "key-of-tests"
+
+QUICK: dict[str, dict[str, Any]] = {
+    "fleet": {
+        "beat_s": 0.1,
+        "dead_after_s": 0.6,
+        "fresh_s": 0.4,
+        "slot_life_s": 2.0,
+        "drain_s": 3.0,
+        "tidy_s": 0.2,
+        "dispatch_every_s": 0.02,
+    },
+    "generation": {
+        "backoff_s": 0.1,
+        "backoff_max_s": 0.5,
+        "poll_first_s": 0.05,
+        "poll_every_s": 0.05,
+        "poll_max_s": 0.2,
+        "pending_limit_s": 60.0,
+        "lost_id_s": 0.5,
+        "home_patience_s": 20.0,
+        "quote_s": 0.5,
+    },
+    "client": {
+        "connect_s": 1.0,
+        "pool_s": 1.0,
+        "async_post_s": 1.5,
+        "sync_post_s": 1.5,
+        "poll_s": 0.5,
+        "download_read_s": 0.5,
+        "download_s": 10.0,
+    },
+    "storage": {"spool_reserve_bytes": 0, "spool_keep_s": 0.3, "max_retries": 0, "connect_timeout_s": 1.0},
+    "log": {"level": "debug", "format": "json"},
+}
+"""Settings with which a death is noticed in under a second, beside which everything else keeps its proportions."""
+
+_OPEN_RUNS = "SELECT count(*) FROM workflow_status WHERE queue_name LIKE 'runs/%' AND status IN ('PENDING', 'ENQUEUED')"
+_SETTLED = ("held", "uncertain", "completed", "filtered", "failed", "cancelled")
+
+
+def until(look: Callable[[], object], what: str, *, within_s: float = WAIT_S) -> None:
+    """Look until it is true; the error of a deadline says what was waited for."""
+    deadline = time.monotonic() + within_s
+    while not look():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {within_s:g} s for {what}")
+        time.sleep(LOOK_S)
+
+
+@dataclass
+class Place:
+    """
+    One machine's pressroom: its folder, and what it is set to.
+
+    Attributes:
+        home: `PRESSROOM_HOME`.
+        base_url: The vendor's address; None for the embedded emulator.
+        key: The vendor's key.
+        values: Further settings by field name, on top of `QUICK`.
+        database: The SQLite file, where it is not the one in `home`.
+    """
+
+    home: Path
+    base_url: str | None = None
+    key: str = KEY
+    values: dict[str, Any] = field(default_factory=dict)
+    database: Path | None = None
+
+    def settings_by_name(self) -> dict[str, Any]:
+        """Every setting that differs from its default."""
+        merged: dict[str, Any] = {name: dict(group) for name, group in QUICK.items()}
+        for name, value in self.values.items():
+            merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
+        merged["home"] = str(self.home)
+        if self.database is not None:
+            merged["database_url"] = f"sqlite:///{self.database}"
+        if self.base_url is not None:
+            merged |= {"ideogram_base_url": self.base_url, "ideogram_api_key": self.key}
+        return merged
+
+    def environment(self) -> dict[str, str]:
+        """The same as environment variables."""
+        found = {}
+        for name, value in self.settings_by_name().items():
+            prefix = "" if name.startswith("ideogram_") else "PRESSROOM_"
+            if isinstance(value, dict):
+                found |= {f"{prefix}{name}__{inner}".upper(): str(one) for inner, one in value.items()}
+            else:
+                found[f"{prefix}{name}".upper()] = str(value)
+        return found
+
+    @property
+    def database_file(self) -> Path:
+        return self.database or self.home / "pressroom.sqlite"
+
+    @property
+    def upstream(self) -> str:
+        return "emulator" if self.base_url is None else self.base_url.removeprefix("http://")
+
+    def ask(self, work: Callable[[App], Awaitable[Any]]) -> Any:
+        """Do something with an app of this place in the test's own process."""
+
+        async def run() -> Any:
+            async with open_app(Settings.load(**self.settings_by_name())) as app:
+                return await work(app)
+
+        return asyncio.run(run())
+
+    def submit(
+        self, count: int = 1, *, wire: str = "auto", name: str = "a paper boat", **fields: Any
+    ) -> list[str]:
+        """Submit so many jobs, each with a prompt and a seed of its own; their ids."""
+
+        async def work(app: App) -> list[str]:
+            return [
+                await app.submit(
+                    ImageRequest(prompt=f"{name} {number}", **{"seed": 1000 + number, **fields}), wire=wire
+                )
+                for number in range(count)
+            ]
+
+        jobs: list[str] = self.ask(work)
+        return jobs
+
+    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        """Read the tables directly."""
+        with closing(sqlite3.connect(self.database_file, timeout=10)) as connection:
+            connection.row_factory = sqlite3.Row
+            return connection.execute(query, values).fetchall()
+
+    def states(self, jobs: Collection[str]) -> list[str]:
+        """Each job's state with its reason, `held: key`, in the order of the ids."""
+        known = {row["id"]: row for row in self.rows("SELECT id, state, reason FROM jobs")}
+        return [f"{known[job]['state']}: {known[job]['reason']}".removesuffix(": None") for job in jobs]
+
+    def wait_until_settled(self, jobs: Collection[str], *, within_s: float = WAIT_S) -> list[str]:
+        """Wait until nothing moves any more by itself: jobs, engine, slots. The states reached."""
+        until(lambda: self._is_settled(jobs), f"{jobs} to settle in {self.home}", within_s=within_s)
+        return self.states(jobs)
+
+    def _is_settled(self, jobs: Collection[str]) -> bool:
+        states = {row["id"]: row["state"] for row in self.rows("SELECT id, state FROM jobs")}
+        if any(states[job] not in _SETTLED for job in jobs) or self.rows(_OPEN_RUNS)[0][0]:
+            return False
+        busy = {row["job_id"] for row in self.rows("SELECT job_id FROM attempts WHERE slot IS NOT NULL")}
+        ended = {job for job in jobs if states[job] not in {"held", "uncertain"}}
+        return not busy & set(jobs) and not (self.spooled_jobs() & ended)
+
+    def spooled_jobs(self) -> set[str]:
+        """Jobs that have files on this machine's spool."""
+        folders = {path.name for path in (self.home / "spool").glob("at_*")}
+        return {row["job_id"] for row in self.rows("SELECT id, job_id FROM attempts") if row["id"] in folders}
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker process."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def events(self) -> list[dict[str, Any]]:
+        """What it has logged so far; lines that are not events are left out."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    def count(self, event: str, **facts: object) -> int:
+        """How often it has logged an event with these facts."""
+        return sum(found["event"] == event and facts.items() <= found.items() for found in self.events())
+
+    def wait_for(self, event: str, **facts: object) -> None:
+        """Wait until it has logged an event."""
+
+        def look() -> bool:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the worker ended with {self.process.returncode}:\n{self.tail()}")
+            return self.count(event, **facts) > 0
+
+        until(look, f"{event} in the log of worker {self.pid}")
+
+    def wait_until_ready(self) -> None:
+        self.wait_for("worker.started")
+
+    def wait_until_killed(self) -> None:
+        """Wait until its own trap has killed it."""
+        until(lambda: self.process.poll() is not None, f"worker {self.pid} to be killed\n{self.tail()}")
+        assert self.process.returncode == -signal.SIGKILL, self.tail()
+
+    def wait_until_stopped(self) -> None:
+        """Wait until its own trap has stopped it."""
+
+        def look() -> bool:
+            pid, status = os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)
+            if pid and not os.WIFSTOPPED(status):
+                self.process.returncode = os.waitstatus_to_exitcode(status)
+                raise AssertionError(f"the worker ended with {self.process.returncode}:\n{self.tail()}")
+            return bool(pid)
+
+        until(look, f"worker {self.pid} to stop")
+
+    def kill(self) -> None:
+        """SIGKILL from outside, and wait for the end."""
+        self.process.kill()
+        self.process.wait(WAIT_S)
+
+    def stop(self) -> None:
+        """SIGSTOP from outside."""
+        self.process.send_signal(signal.SIGSTOP)
+        self.wait_until_stopped()
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def end(self) -> int:
+        """SIGTERM, and wait for the orderly end; the exit code."""
+        self.process.terminate()
+        return self.process.wait(WAIT_S)
+
+    def tail(self) -> str:
+        """The last lines of its log, for the message of a failed test."""
+        return "\n".join(self.log.read_text().splitlines()[-15:]) if self.log.exists() else "(no log)"
+
+
+class Workers:
+    """The workers of one test; leaving it kills those that are left."""
+
+    def __init__(self) -> None:
+        self._started: list[Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for worker in self._started:
+            if worker.process.poll() is None:
+                worker.kill()
+
+    def start(self, place: Place, *, kill_at: str = "", stop_at: str = "") -> Worker:
+        """
+        Start a worker in a place; one without a trap is waited for until it works.
+
+        Args:
+            place: Its folder and settings.
+            kill_at: Event at which it kills itself, `run.posted` or `run.posted:3`.
+            stop_at: Event at which it stops itself.
+        """
+        place.home.mkdir(parents=True, exist_ok=True)
+        log = place.home / f"worker-{len(self._started)}.log"
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PRESSROOM_", "IDEOGRAM_"))
+        }
+        traps = {"PRESSROOM_TEST_KILL_AT": kill_at, "PRESSROOM_TEST_STOP_AT": stop_at}
+        source = str(Path(pressroom.__file__).parents[1])
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("worker_main.py"))],
+                env={**inherited, **place.environment(), **traps, "PYTHONPATH": source},
+                cwd=place.home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        worker = Worker(process, log)
+        self._started.append(worker)
+        if not kill_at and not stop_at:
+            worker.wait_until_ready()
+        return worker

@@ -1,0 +1,73 @@
+"""Slots: numbered places under the limit."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.rows import add_attempt, add_job
+
+from pressroom.database import now_ms
+from pressroom.fleet.slots import free_lost_slots, free_slots
+from pressroom.spend import attempts
+from pressroom.spend.attempts import AttemptState
+
+
+async def _take(connection, slot, **values):
+    return await add_attempt(connection, await add_job(connection), slot=slot, **values)
+
+
+@pytest.mark.parametrize(
+    ("taken", "limit", "free"),
+    [
+        ([], 3, [0, 1, 2]),
+        ([0, 1, 2], 3, []),
+        ([1], 3, [0, 2]),
+        ([0, 2], 4, [1, 3]),
+        ([5, 6], 3, [0]),  # lowered from 7: two high places are busy and count
+        ([5, 6, 7], 3, []),
+        ([0, 5, 6, 7], 2, []),
+        ([], 0, []),
+    ],
+)
+async def test_free_places_are_the_lowest_ones_that_the_limit_leaves(sqlite_database, taken, limit, free):
+    """After the limit was lowered, higher places stay busy until their attempts end, and count meanwhile."""
+    async with sqlite_database.write() as connection:
+        for slot in taken:
+            await _take(connection, slot)
+        assert free == await free_slots(connection, "emulator", limit)
+        assert list(range(limit)) == await free_slots(connection, "api.example:443", limit)
+
+
+@pytest.mark.parametrize(
+    ("state", "generation_id", "age_s", "freed"),
+    [
+        (AttemptState.SENDING, None, 181, True),
+        (AttemptState.UNCERTAIN, None, 181, True),
+        (AttemptState.SENDING, None, 179, False),
+        (AttemptState.ACCEPTED, "gen-1", 181, False),
+        (AttemptState.UNCERTAIN, "gen-1", 181, False),
+        (AttemptState.RESERVED, None, 181, False),
+    ],
+)
+async def test_a_lost_answer_frees_its_place_after_its_time(
+    sqlite_database, state, generation_id, age_s, freed
+):
+    """Only what was sent and has no id; a known generation is polled for, and a reservation was never sent."""
+    sent = None if state is AttemptState.RESERVED else now_ms() - age_s * 1000
+    async with sqlite_database.write() as connection:
+        attempt_id = await _take(connection, 0, state=state, generation_id=generation_id, sending_at=sent)
+        assert int(freed) == await free_lost_slots(connection, "emulator", life_s=180)
+        found = await connection.execute(
+            attempts.attempts.select().where(attempts.attempts.c.id == attempt_id)
+        )
+        row = found.mappings().one()
+
+    assert (None if freed else 0, state) == (row["slot"], row["state"])
+
+
+async def test_the_lost_places_of_another_upstream_are_left_alone(sqlite_database):
+    """Its own workers look after them."""
+    async with sqlite_database.write() as connection:
+        await _take(
+            connection, 0, state=AttemptState.SENDING, sending_at=now_ms() - 10**6, upstream="api.example:443"
+        )
+        assert await free_lost_slots(connection, "emulator", life_s=180) == 0
