@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.commands import commands
+from bench.latency import latency
+from bench.outage import outage
+from bench.pickup import pickup_postgres, pickup_sqlite
+from bench.slots import slots
+from bench.submitting import submitting
+from bench.takeover import takeover
 from bench.throughput import throughput
 
 if TYPE_CHECKING:
@@ -13,5 +20,13 @@ if TYPE_CHECKING:
     from bench.table import Figure
 
 LINES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
+    "slots": slots,
     "throughput": throughput,
+    "latency": latency,
+    "submit": submitting,
+    "pickup-sqlite": pickup_sqlite,
+    "pickup-postgres": pickup_postgres,
+    "takeover": takeover,
+    "outage": outage,
+    "commands": commands,
 }

@@ -139,13 +139,16 @@ class Rig:
         return self._postgres.url(name)
 
 
-def start_command(arguments: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start_command(
+    arguments: list[str], environment: Mapping[str, str], *, quiet: bool = False
+) -> subprocess.Popen[bytes]:
     """`pressroom` with these arguments, as a process."""
     program = "from pressroom.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
         env=dict(environment),
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if quiet else None,
         stderr=subprocess.DEVNULL,
     )
 

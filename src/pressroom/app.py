@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from pressroom import migrations
 from pressroom.catalog import assets as catalog
-from pressroom.database import Database, DatabaseAddress, new_id, prepare_home
-from pressroom.errors import DatabaseUnusable, NotFound
+from pressroom.database import Database, DatabaseAddress, new_id, now_ms, prepare_home
+from pressroom.errors import DatabaseUnusable, InvalidRequest, NotFound
 from pressroom.fleet import workers
 from pressroom.generation import jobs
 from pressroom.generation.admission import Submission, admit
@@ -52,6 +52,9 @@ EMULATOR = "emulator"
 
 LOOK_AGAIN_S = 0.25
 """Seconds between two looks at a job that another process may have moved."""
+
+CLOCK_TOLERANCE_S = 60.0
+"""Seconds that clocks may differ before a worker says so; signed addresses bear minutes, the order of jobs does not."""
 
 WORKER_LOOK_S = 2.0
 """Seconds between two looks whether any worker is there for a job that somebody waits for."""
@@ -147,7 +150,7 @@ class App:
         """
         submission = Submission(
             request=request,
-            wire=Wire(wire or self.settings.generation.wire),
+            wire=_wire(wire or self.settings.generation.wire),
             tags=tags,
             metadata=metadata or {},
             project=project or self.settings.project,
@@ -320,6 +323,7 @@ class App:
 
         await self.check_ready()
         client = await self.client()
+        await self._check_clock(client)
         generation = self.settings.generation
         worker = Worker(
             database=self.database,
@@ -363,6 +367,22 @@ class App:
             await self._stack.aclose()
             await self.database.close()
 
+    async def _check_clock(self, client: Ideogram) -> None:
+        """Say when this machine's clock is off: keys of objects, signed addresses and the order of jobs follow it."""
+        seen = {"the vendor": (await client.probe()).clock_ahead_s}
+        if not self.database.is_sqlite:
+            async with self.database.read() as connection:
+                theirs = (await connection.execute(sa.select(now_ms()))).scalar_one()
+            seen["the database"] = time.time() - theirs / 1000
+        for whose, ahead_s in seen.items():
+            if ahead_s is not None and abs(ahead_s) > CLOCK_TOLERANCE_S:
+                log.warning(
+                    "clock.off",
+                    than=whose,
+                    ahead_s=round(ahead_s),
+                    advice="set this machine's clock (NTP); addresses and the order of jobs follow it",
+                )
+
     async def _see_that_someone_works(self) -> None:
         if self._worker is not None:
             return
@@ -400,6 +420,13 @@ class App:
 def fingerprint(key: str) -> str:
     """Tells one key from another without being it: 12 hex digits of its SHA-256."""
     return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
+def _wire(name: Wire | str) -> Wire:
+    try:
+        return Wire(name)
+    except ValueError:
+        raise InvalidRequest("wire", name, f"it is one of {', '.join(Wire)}") from None
 
 
 def upstream_of(settings: Settings) -> str:
@@ -452,6 +479,7 @@ async def upgrade(settings: Settings) -> str:
 
 async def _check_schema(settings: Settings, database: Database) -> None:
     """Upgrade a SQLite file by itself; ask for `db upgrade` on a shared server."""
+    await database.check_file()
     async with database.read() as connection:
         step = await connection.run_sync(migrations.current)
     if step == migrations.HEAD:

@@ -26,7 +26,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool
 
-from pressroom.errors import DatabaseError, DatabaseUnavailable, DatabaseUnusable, InvalidSettings
+from pressroom.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    DatabaseUnusable,
+    InvalidInput,
+    InvalidSettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -183,6 +189,17 @@ class Database:
             )
         return engine
 
+    async def check_file(self) -> None:
+        """
+        Open a SQLite file once, apart from the pool, whose threads would outlive a failure.
+
+        Raises:
+            DatabaseError: It cannot be opened, or is no database.
+        """
+        if self.is_sqlite:
+            with translated(self.address):
+                await asyncio.to_thread(_look_into, str(self.address.url.database))
+
     async def close(self) -> None:
         """Close every connection of ours."""
         await self._engine.dispose()
@@ -261,13 +278,21 @@ def _set_pragmas(connection: Any, settings: DatabaseSettings) -> None:
     cursor.close()
 
 
+def _look_into(path: str) -> None:
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("PRAGMA schema_version")
+    finally:
+        connection.close()
+
+
 def _dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 PERMANENT_SQLITE = {
     "SQLITE_READONLY": "the file is read-only; give this user write access to it and to its folder",
-    "SQLITE_CANTOPEN": "the file cannot be opened; check the path and that its folder can be written",
+    "SQLITE_CANTOPEN": "the file cannot be opened: check the path, and that neither its folder nor its disk is read-only",
     "SQLITE_NOTADB": "the file is not a SQLite database; name another one",
     "SQLITE_CORRUPT": "the file is damaged; restore it from a backup",
     "SQLITE_PERM": "access is denied; give this user write access",
@@ -297,6 +322,10 @@ def translated(address: DatabaseAddress) -> Iterator[None]:
         raise
     except (DBAPIError, PoolTimeout, sqlite3.Error, OSError) as error:
         raise _translate(address, error) from error
+    except (UnicodeError, OverflowError) as error:
+        raise InvalidInput(
+            f"a value cannot be stored ({type(error).__name__}): half of a surrogate pair, or a number beyond 64 bits"
+        ) from None
 
 
 def _translate(address: DatabaseAddress, error: BaseException) -> DatabaseError:
@@ -319,6 +348,10 @@ def _translate(address: DatabaseAddress, error: BaseException) -> DatabaseError:
     ):
         if needle in text:
             return DatabaseUnusable(f"database {address}: {advice}")
+    if isinstance(error, (sa.exc.DataError, sa.exc.ProgrammingError)):  # waiting does not cure it either
+        return DatabaseUnusable(
+            f"database {address}: it refuses a statement ({type(cause).__name__}); the versions do not fit"
+        )
     return DatabaseUnavailable(
         f"database {address} does not answer ({type(cause).__name__}); check that it runs and is reachable"
     )

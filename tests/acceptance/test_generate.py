@@ -12,7 +12,9 @@ from tests.support.waiting import eventually
 
 def test_a_prompt_becomes_an_image_with_its_record(shell):
     """Path, record and cost; the emulator says plainly that it stands in."""
-    ran = shell.pressroom("generate", "a red bicycle", "--aspect-ratio", "16x9", "--seed", 7, "--tag", "bikes", "--json")
+    ran = shell.pressroom(
+        "generate", "a red bicycle", "--aspect-ratio", "16x9", "--seed", 7, "--tag", "bikes", "--json"
+    )
 
     assert ran.code == 0, ran.err
     assert "the emulator answers, nothing is bought" in ran.err
@@ -114,7 +116,9 @@ def test_the_deadline_gives_up_waiting_and_not_the_job(shell):
 def test_ctrl_c_leaves_the_job_to_the_next_worker(shell):
     """It says how to follow it, and the job ends well without being bought twice."""
     process = shell.popen("generate", "interrupted", PRESSROOM_EMULATOR__TIME_SCALE="0.3")
-    eventually(lambda: (shell.pressroom("jobs", "list", "--json").json or [{}])[0].get("stage") == "generating")
+    eventually(
+        lambda: (shell.pressroom("jobs", "list", "--json").json or [{}])[0].get("stage") == "generating"
+    )
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     (job,) = shell.pressroom("jobs", "list", "--json").json
@@ -124,9 +128,14 @@ def test_ctrl_c_leaves_the_job_to_the_next_worker(shell):
     other = shell.pressroom("generate", "the next one")
     assert other.code == 0, other.err
     eventually(
-        lambda: shell.pressroom("jobs", "show", job["id"], "--json").json["state"] == "completed" or _work(shell)
+        lambda: (
+            shell.pressroom("jobs", "show", job["id"], "--json").json["state"] == "completed" or _work(shell)
+        )
     )
-    assert [attempt["outcome"] for attempt in shell.pressroom("jobs", "show", job["id"], "--json").json["attempts"]] == ["bought"]
+    assert [
+        attempt["outcome"]
+        for attempt in shell.pressroom("jobs", "show", job["id"], "--json").json["attempts"]
+    ] == ["bought"]
 
 
 def _work(shell):

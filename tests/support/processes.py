@@ -83,12 +83,18 @@ _OPEN_RUNS = "SELECT count(*) FROM workflow_status WHERE queue_name LIKE 'runs/%
 _SETTLED = ("held", "uncertain", "completed", "filtered", "failed", "cancelled")
 
 
-def until(look: Callable[[], object], what: str, *, within_s: float = WAIT_S) -> None:
-    """Look until it is true; the error of a deadline says what was waited for."""
+def until(
+    look: Callable[[], object],
+    what: str,
+    *,
+    within_s: float = WAIT_S,
+    tell: Callable[[], object] = str,
+) -> None:
+    """Look until it is true; the error of a deadline says what was waited for, and what `tell` has to tell then."""
     deadline = time.monotonic() + within_s
     while not look():
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {within_s:g} s for {what}")
+            raise AssertionError(f"waited {within_s:g} s for {what}\n{tell()}")
         time.sleep(LOOK_S)
 
 
@@ -180,8 +186,27 @@ class Place:
 
     def wait_until_settled(self, jobs: Collection[str], *, within_s: float = WAIT_S) -> list[str]:
         """Wait until nothing moves any more by itself: jobs, engine, slots. The states reached."""
-        until(lambda: self._is_settled(jobs), f"{jobs} to settle in {self.home}", within_s=within_s)
+        until(
+            lambda: self._is_settled(jobs),
+            f"{len(jobs)} jobs to settle in {self.home}",
+            within_s=within_s,
+            tell=lambda: (self.states(jobs), self.logs()),
+        )
         return self.states(jobs)
+
+    def logs(self) -> str:
+        """The last lines of every worker's log, for the message of a failed test."""
+        return "\n".join(f"{log.name}:\n{_tail(log)}" for log in sorted(self.home.glob("worker-*.log")))
+
+    def is_free(self) -> bool:
+        """Whether the database can be written now: nobody was stopped in the middle of a transaction."""
+        with closing(sqlite3.connect(self.database_file, timeout=0.2, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            connection.execute("ROLLBACK")
+            return True
 
     def _is_settled(self, jobs: Collection[str]) -> bool:
         states = {row["id"]: row["state"] for row in self.rows("SELECT id, state FROM jobs")}
@@ -199,10 +224,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Worker:
-    """One worker process."""
+    """One worker process, its log, and the file that lets it leave the point at which it was stopped."""
 
     process: subprocess.Popen[bytes]
+    place: Place
     log: Path
+    go: Path
 
     @property
     def pid(self) -> int:
@@ -225,40 +252,43 @@ class Worker:
                 raise AssertionError(f"the worker ended with {self.process.returncode}:\n{self.tail()}")
             return self.count(event, **facts) > 0
 
-        until(look, f"{event} in the log of worker {self.pid}")
+        until(look, f"{event} in the log of worker {self.pid}", tell=self.tail)
 
     def wait_until_ready(self) -> None:
         self.wait_for("worker.started")
 
     def wait_until_killed(self) -> None:
         """Wait until its own trap has killed it."""
-        until(lambda: self.process.poll() is not None, f"worker {self.pid} to be killed\n{self.tail()}")
+        until(lambda: self.process.poll() is not None, f"worker {self.pid} to be killed", tell=self.tail)
         assert self.process.returncode == -signal.SIGKILL, self.tail()
 
     def wait_until_stopped(self) -> None:
-        """Wait until its own trap has stopped it."""
+        """Wait until its own trap has stopped it, in a moment at which none of its threads holds the database."""
+        until(self._is_stopped, f"worker {self.pid} to stop", tell=self.tail)
+        until(self._holds_nothing, f"worker {self.pid} to let the database go", tell=self.tail)
 
-        def look() -> bool:
-            pid, status = os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)
-            if pid and not os.WIFSTOPPED(status):
-                self.process.returncode = os.waitstatus_to_exitcode(status)
-                raise AssertionError(f"the worker ended with {self.process.returncode}:\n{self.tail()}")
-            return bool(pid)
+    def _is_stopped(self) -> bool:
+        pid, status = os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)
+        if pid and not os.WIFSTOPPED(status):
+            self.process.returncode = os.waitstatus_to_exitcode(status)
+            raise AssertionError(f"the worker ended with {self.process.returncode}:\n{self.tail()}")
+        return bool(pid)
 
-        until(look, f"worker {self.pid} to stop")
+    def _holds_nothing(self) -> bool:
+        if self.place.is_free():
+            return True
+        self.process.send_signal(signal.SIGCONT)
+        until(self._is_stopped, f"worker {self.pid} to stop again", tell=self.tail)
+        return False
 
     def kill(self) -> None:
         """SIGKILL from outside, and wait for the end."""
         self.process.kill()
         self.process.wait(WAIT_S)
 
-    def stop(self) -> None:
-        """SIGSTOP from outside."""
-        self.process.send_signal(signal.SIGSTOP)
-        self.wait_until_stopped()
-
     def resume(self) -> None:
-        """SIGCONT."""
+        """SIGCONT, and its trap lets it go on."""
+        self.go.touch()
         self.process.send_signal(signal.SIGCONT)
 
     def end(self) -> int:
@@ -268,7 +298,11 @@ class Worker:
 
     def tail(self) -> str:
         """The last lines of its log, for the message of a failed test."""
-        return "\n".join(self.log.read_text().splitlines()[-15:]) if self.log.exists() else "(no log)"
+        return _tail(self.log)
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text().splitlines()[-20:]) if log.exists() else "(no log)"
 
 
 class Workers:
@@ -297,13 +331,17 @@ class Workers:
             stop_at: Event at which it stops itself.
         """
         place.home.mkdir(parents=True, exist_ok=True)
-        log = place.home / f"worker-{len(self._started)}.log"
+        log, go = (place.home / f"worker-{len(self._started)}.{ending}" for ending in ("log", "go"))
         inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("PRESSROOM_", "IDEOGRAM_"))
         }
-        traps = {"PRESSROOM_TEST_KILL_AT": kill_at, "PRESSROOM_TEST_STOP_AT": stop_at}
+        traps = {
+            "PRESSROOM_TEST_KILL_AT": kill_at,
+            "PRESSROOM_TEST_STOP_AT": stop_at,
+            "PRESSROOM_TEST_GO": str(go),
+        }
         source = str(Path(pressroom.__file__).parents[1])
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -314,7 +352,7 @@ class Workers:
                 stdout=output,
                 stderr=output,
             )
-        worker = Worker(process, log)
+        worker = Worker(process, place, log, go)
         self._started.append(worker)
         if not kill_at and not stop_at:
             worker.wait_until_ready()

@@ -13,7 +13,7 @@ from pressroom.cli.output import Json, print_json, print_table, say
 if TYPE_CHECKING:
     from pressroom.app import App
 
-cli = typer.Typer(help="Work on waiting jobs until stopped.", rich_markup_mode=None)
+cli = typer.Typer(rich_markup_mode=None)
 
 
 @cli.callback(invoke_without_command=True)

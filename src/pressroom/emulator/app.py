@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from pressroom.emulator import answers, generating, reading
 from pressroom.emulator.control import control_routes
 from pressroom.emulator.core import IMAGE_PATH, Emulator
+from pressroom.emulator.dating import Dated
 from pressroom.emulator.unsupported import is_unsupported
 
 if TYPE_CHECKING:
@@ -84,4 +87,5 @@ def create_app(options: EmulatorOptions, *, public_base_url: str | None = None) 
         redirect_slashes=False,
         routes=[*control_routes(emulator), *_vendor_routes(emulator)],
         lifespan=lifespan,
+        middleware=[Middleware(Dated, told=lambda: emulator.told_time(time.time()))],
     )

@@ -84,6 +84,7 @@ def _config(options: EmulatorOptions) -> uvicorn.Config:
         log_level=None,
         timeout_keep_alive=_KEEP_ALIVE_S,
         server_header=False,
+        date_header=False,  # the application's own: it may tell another time
     )
 
 

@@ -17,7 +17,7 @@ from pressroom.generation.tables import jobs
 from pressroom.ideogram import DEFAULT_MODEL_OF_WIRE, Wire, route
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -56,6 +56,7 @@ class Submission:
             InvalidRequest: It cannot be sent, and why.
         """
         _check_labels(self.tags, self.metadata)
+        _check_storable(self.request)
         return route(self.request, self.wire)
 
 
@@ -64,14 +65,38 @@ def _check_labels(tags: Sequence[str], metadata: Mapping[str, str]) -> None:
         if len(values) > MOST_TAGS * (1 if name == "tags" else 2):
             raise InvalidRequest(name, f"({len(values)} given)", f"at most {MOST_TAGS} are kept")
         for value in values:
-            if len(value) > LONGEST_TAG or re.search(r"[\x00-\x1f\x7f]", value):
+            if len(value) > LONGEST_TAG or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value):
                 raise InvalidRequest(
                     name,
                     f"({len(value)} characters)",
                     f"each has at most {LONGEST_TAG}, no control characters",
                 )
-    if any(not value.strip() for value in [*tags, *metadata]):
-        raise InvalidRequest("tags", "(blank)", "a tag or a metadata name has at least one visible character")
+    for name, words in (("tags", tags), ("metadata", metadata)):
+        if any(not word.strip() for word in words):
+            raise InvalidRequest(
+                name, "(blank)", "a tag or a metadata name has at least one visible character"
+            )
+
+
+def _check_storable(request: ImageRequest) -> None:
+    """Refuse what no database can hold, on every database alike: Postgres takes no NUL, and UTF-8 no half a pair."""
+    for name, value in request.model_dump(exclude_none=True).items():
+        if any(re.search(r"[\x00\ud800-\udfff]", text) for text in _texts(value)):
+            raise InvalidRequest(
+                name, "(broken text)", "it holds a NUL character or half of a surrogate pair"
+            )
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(name)
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def request_hash(call: Call) -> str:

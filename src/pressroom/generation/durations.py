@@ -16,8 +16,8 @@ LEAST_S = 0.01
 """Seconds. Polling sooner than this is pointless next to the POST itself."""
 
 OVERSHOOT = 0.8
-"""A generation found ended at its first poll took at most the time waited: remembered as this share of it, so that the
-learned time walks down to the true one instead of up."""
+"""A generation found ended at its first poll took at most the time waited: remembered as this share of the usual time,
+so that the learned time walks down to the true one; only a generation seen pending makes it longer."""
 
 
 @dataclass
@@ -45,7 +45,11 @@ class Durations:
             pending_at: Seconds after acceptance when it was last seen pending; None when the first poll found its end.
             ended_at: Seconds after acceptance when its end was seen.
         """
-        seconds = ended_at * OVERSHOOT if pending_at is None else (pending_at + ended_at) / 2
+        if pending_at is None:
+            # Not more than was meant to be waited: a machine that sleeps too long would teach itself to sleep longer.
+            seconds = min(ended_at, self._usual(operation)[0]) * OVERSHOOT
+        else:
+            seconds = (pending_at + ended_at) / 2
         self._seen.setdefault(operation, deque(maxlen=KEPT)).append(seconds)
 
     def waits(self, operation: str) -> Iterator[float]:

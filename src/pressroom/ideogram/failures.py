@@ -28,7 +28,13 @@ from pressroom.errors import (
     Unavailable,
     VendorError,
 )
-from pressroom.ideogram.reading import integer_or_none, json_object, retry_after_s, text_or_none
+from pressroom.ideogram.reading import (
+    integer_or_none,
+    json_object,
+    mended_text,
+    retry_after_s,
+    text_or_none,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -210,4 +216,4 @@ def _words(parsed: Mapping[str, JSON], body: bytes) -> str:
             value = value.get("message")
         if isinstance(value, str) and value:
             return value
-    return body.decode(errors="replace")
+    return mended_text(body.decode(errors="replace"))

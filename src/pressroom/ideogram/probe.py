@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pressroom.errors import VendorError
 from pressroom.ideogram.failures import Cost
+from pressroom.ideogram.reading import date_or_none
 from pressroom.ideogram.wire import poll_target
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Probe:
         latency_ms: Milliseconds until the answer or the failure.
         detail: One sentence for a person, without secrets.
         status: HTTP status, None without an answer.
+        clock_ahead_s: Seconds that this machine's clock is ahead of the vendor's (its `Date`, whole seconds); None
+            without one.
     """
 
     key: Verdict
@@ -39,6 +42,7 @@ class Probe:
     latency_ms: float
     detail: str
     status: int | None = None
+    clock_ahead_s: float | None = None
 
     @property
     def failing(self) -> bool:
@@ -58,7 +62,15 @@ async def probe_with(exchange: Exchange, base_url: str, headers: Mapping[str, st
         reached = error.status is not None
         return Probe("unknown", reached, _since_ms(began), error.message, error.status)
     verdict, detail = _verdict(answered.status)
-    return Probe(verdict, True, _since_ms(began), f"HTTP {answered.status}: {detail}", answered.status)
+    date = date_or_none(answered.headers)
+    return Probe(
+        verdict,
+        True,
+        _since_ms(began),
+        f"HTTP {answered.status}: {detail}",
+        answered.status,
+        None if date is None else (answered.at - date).total_seconds(),
+    )
 
 
 def _verdict(status: int) -> tuple[Verdict, str]:
