@@ -45,9 +45,7 @@ async def _added(
     stagger_s = 8.0 * scale
     with rig.emulator(time_scale=scale) as emulator:
         limit = max(at_once, 8)
-        site = await rig.site(
-            kind, emulator.base_url, fleet={"concurrency": limit, "account_limit": limit}
-        )
+        site = await rig.site(kind, emulator.base_url, fleet={"concurrency": limit, "account_limit": limit})
         wanted = list(seeds(count))
         told = await plain(
             emulator.base_url,
@@ -78,7 +76,8 @@ async def latency(rig: Rig) -> list[Figure]:
                 Figure(
                     name=f"added to one generation, {kind}, {at_once} in flight, {lengths}",
                     measured=f"p50 {half:.0f} ms, p99 {most:.0f} ms",
-                    goal=(f"p50 <= {wanted_half:.0f} ms, " if wanted_half else "") + f"p99 <= {wanted_most:.0f} ms",
+                    goal=(f"p50 <= {wanted_half:.0f} ms, " if wanted_half else "")
+                    + f"p99 <= {wanted_most:.0f} ms",
                     reached=(wanted_half is None or half <= wanted_half) and most <= wanted_most,
                     beside=f"plain script p50 {percentile(peer, 0.5):.0f} ms, p99 {percentile(peer, 0.99):.0f} ms",
                     ratio=f"{1 + half / percentile(peer, 0.5):.2f}",

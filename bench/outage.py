@@ -33,9 +33,7 @@ async def _plain(rig: Rig) -> int:
     with rig.emulator(time_scale=SCALE, url_life_s=LIFE_S, refresh_urls=False) as emulator:
         folder = rig.fresh("plain")
         outage = asyncio.create_task(_goes_away(folder))
-        told = await plain(
-            emulator.base_url, folder, wire="v3", seeds=list(seeds(JOBS)), at_once=AT_ONCE
-        )
+        told = await plain(emulator.base_url, folder, wire="v3", seeds=list(seeds(JOBS)), at_once=AT_ONCE)
         await outage
     return int(told["kept"])
 

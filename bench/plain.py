@@ -75,7 +75,9 @@ async def main(task: dict[str, Any]) -> dict[str, Any]:
 
     count, stagger_s = task["at_once"], task.get("stagger_s", 0.0)
     limits = httpx2.Limits(max_connections=count, max_keepalive_connections=count)
-    async with httpx2.AsyncClient(base_url=task["base_url"], limits=limits, timeout=60, trust_env=False) as client:
+    async with httpx2.AsyncClient(
+        base_url=task["base_url"], limits=limits, timeout=60, trust_env=False
+    ) as client:
         client.headers["Api-Key"] = "plain"
         began = time.perf_counter()
         await asyncio.gather(*(work(client, stagger_s * place / count) for place in range(count)))

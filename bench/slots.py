@@ -30,9 +30,7 @@ def use(entries: Sequence[Entry], slots: int) -> float:
     """Share of slot time in which a generation was in flight at the vendor, while jobs were waiting."""
     accepted = sorted(entry.accepted_at for entry in entries)
     begin, end = accepted[WARM], accepted[-1]
-    busy = sum(
-        max(0.0, min(end, entry.ready_at or end) - max(begin, entry.accepted_at)) for entry in entries
-    )
+    busy = sum(max(0.0, min(end, entry.ready_at or end) - max(begin, entry.accepted_at)) for entry in entries)
     return busy / (slots * (end - begin))
 
 

@@ -40,7 +40,9 @@ async def throughput(rig: Rig) -> list[Figure]:
             wanted = list(seeds(JOBS))
             told = await plain(emulator.base_url, rig.fresh("plain"), wire="v3", seeds=wanted, at_once=SLOTS)
             peers.append(JOBS / told["seconds"])
-            alone = await plain(emulator.base_url, rig.fresh("plain"), wire="v3", seeds=wanted[:50], at_once=1)
+            alone = await plain(
+                emulator.base_url, rig.fresh("plain"), wire="v3", seeds=wanted[:50], at_once=1
+            )
             ideals.append(SLOTS / percentile([taken for _, taken in alone["taken"]], 0.5))
         peer, ideal = statistics.median(peers), statistics.median(ideals)
         for kind, workers, goal in CASES:

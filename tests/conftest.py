@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.parts import needs
 from tests.support.postgres import PostgresServer, postgres_server
 
-from pressroom.app import upgrade
+from pressroom.app.schema import upgrade
 from pressroom.database import Database, DatabaseAddress
 from pressroom.settings import Settings
 

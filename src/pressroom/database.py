@@ -97,7 +97,7 @@ class DatabaseAddress:
         hint = "PRESSROOM_DATABASE_URL: use sqlite:////absolute/path or postgresql://user:password@host:5432/name"
         try:
             url = sa.make_url(settings.database_url.get_secret_value())
-        except SQLAlchemyError:
+        except (SQLAlchemyError, ValueError):  # the latter: a port that is no number
             raise InvalidSettings(f"{hint}; what is set is not an address") from None
         kind = url.drivername.partition("+")[0]
         if kind == "sqlite" and url.database and url.database != ":memory:":

@@ -11,7 +11,7 @@ from tests.support.emulator import emulator_thread
 from tests.support.processes import Place, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 FAULTS = "injected faults"
@@ -30,14 +30,13 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many faults were injected by the tests that passed; with several processes this is the sum of all."""
-    passed = terminalreporter.getreports("passed")
-    counts = [
-        count
-        for report in passed
-        if report.when == "teardown"
-        for name, count in report.user_properties
-        if name == FAULTS
-    ]
+    """Say how many faults were injected by tests that passed; with several processes, by all of them together."""
+    failed = {report.nodeid for report in terminalreporter.getreports("failed")}
+    counts = {
+        report.nodeid: count
+        for report in terminalreporter.getreports("")
+        for name, count in getattr(report, "user_properties", ())
+        if name == FAULTS and report.nodeid not in failed
+    }
     if counts:
-        terminalreporter.write_line(f"{sum(counts)} faults were injected in {len(counts)} tests")
+        terminalreporter.write_line(f"{sum(counts.values())} faults were injected in {len(counts)} tests")

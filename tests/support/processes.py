@@ -184,10 +184,12 @@ class Place:
         known = {row["id"]: row for row in self.rows("SELECT id, state, reason FROM jobs")}
         return [f"{known[job]['state']}: {known[job]['reason']}".removesuffix(": None") for job in jobs]
 
-    def wait_until_settled(self, jobs: Collection[str], *, within_s: float = WAIT_S) -> list[str]:
-        """Wait until nothing moves any more by itself: jobs, engine, slots. The states reached."""
+    def wait_until_settled(
+        self, jobs: Collection[str], *, slots: bool = True, within_s: float = WAIT_S
+    ) -> list[str]:
+        """Wait until nothing moves any more by itself: jobs, engine, spool, and slots unless told. The states reached."""
         until(
-            lambda: self._is_settled(jobs),
+            lambda: self._is_settled(jobs, slots=slots),
             f"{len(jobs)} jobs to settle in {self.home}",
             within_s=within_s,
             tell=lambda: (self.states(jobs), self.logs()),
@@ -208,13 +210,13 @@ class Place:
             connection.execute("ROLLBACK")
             return True
 
-    def _is_settled(self, jobs: Collection[str]) -> bool:
+    def _is_settled(self, jobs: Collection[str], *, slots: bool) -> bool:
         states = {row["id"]: row["state"] for row in self.rows("SELECT id, state FROM jobs")}
         if any(states[job] not in _SETTLED for job in jobs) or self.rows(_OPEN_RUNS)[0][0]:
             return False
         busy = {row["job_id"] for row in self.rows("SELECT job_id FROM attempts WHERE slot IS NOT NULL")}
         ended = {job for job in jobs if states[job] not in {"held", "uncertain"}}
-        return not busy & set(jobs) and not (self.spooled_jobs() & ended)
+        return not (slots and busy & set(jobs)) and not (self.spooled_jobs() & ended)
 
     def spooled_jobs(self) -> set[str]:
         """Jobs that have files on this machine's spool."""

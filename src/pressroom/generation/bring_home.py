@@ -148,7 +148,12 @@ async def _fetch(run: Run, position: int, image: Image) -> tuple[Download, Path]
     spool = run.parts.spool
     finished = await asyncio.to_thread(spool.finished, run.attempt.id)
     if position in finished:
-        return await examine(finished[position]), finished[position]
+        try:
+            return await examine(finished[position]), finished[position]
+        except (
+            DownloadRejected
+        ) as error:  # the disk has spoiled it; a download puts another file in its place
+            log.warning("run.spool_spoiled", **run.facts, position=position, error=type(error).__name__)
     deadline = time.monotonic() + run.parts.settings.home_patience_s
     tries = rejected = 0
     url = image.url or ""

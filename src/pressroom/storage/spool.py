@@ -8,6 +8,7 @@ import shutil
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from pressroom.errors import InvalidInput, InvalidSettings, StorageFull
 from pressroom.storage.boundary import translated
@@ -61,6 +62,21 @@ class Spool:
     def __repr__(self) -> str:
         """Say where."""
         return f"Spool({str(self._folder)!r})"
+
+    def identity(self) -> str:
+        """Tells this disk's spool from others, the same for every process and after every restart."""
+        path = self._folder / ".identity"
+        with translated("name the spool", str(self._folder), writing=True):
+            if not path.exists():
+                draft = self._folder / f".identity-{uuid4().hex}"
+                draft.write_text(f"spool_{uuid4().hex}")
+                try:
+                    path.hardlink_to(draft)
+                except FileExistsError:  # another process was faster
+                    pass
+                finally:
+                    draft.unlink()
+            return path.read_text()
 
     def path(self, attempt_id: str, index: int) -> Path:
         """Where the complete file is, or will be."""

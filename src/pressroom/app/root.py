@@ -1,22 +1,19 @@
-"""The composition root: builds everything once, hands it out, and closes it in order."""
+"""One process's pressroom: what it offers, and how it is built and closed."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-import sqlalchemy as sa
-
-from pressroom import migrations
+from pressroom.app import schema
+from pressroom.app.vendor import Vendor
 from pressroom.catalog import assets as catalog
-from pressroom.database import Database, DatabaseAddress, new_id, now_ms, prepare_home
-from pressroom.errors import DatabaseUnusable, InvalidRequest, NotFound
+from pressroom.database import Database, DatabaseAddress, prepare_home
+from pressroom.errors import InvalidRequest, NotFound
 from pressroom.fleet import workers
 from pressroom.generation import jobs
 from pressroom.generation.admission import Submission, admit
@@ -25,14 +22,10 @@ from pressroom.generation.estimate import seconds_until_done, usual_seconds_or_n
 from pressroom.generation.views import JobView, views_of
 from pressroom.generation.waiters import Waiters, within
 from pressroom.ideogram import (
-    BASE_URL,
     Call,
     Ideogram,
     ImageRequest,
-    Timeouts,
     Wire,
-    validate_base_url,
-    validate_key,
 )
 from pressroom.settings import Settings
 from pressroom.storage import ObjectStore, Spool, StoreOptions
@@ -40,21 +33,14 @@ from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from pathlib import Path
 
     from pressroom.generation.jobs import JobState
     from pressroom.generation.worker import Worker
 
 log = event_logger(__name__)
 
-EMULATOR = "emulator"
-"""Upstream of every job that the embedded emulator serves, whatever its port."""
-
 LOOK_AGAIN_S = 0.25
 """Seconds between two looks at a job that another process may have moved."""
-
-CLOCK_TOLERANCE_S = 60.0
-"""Seconds that clocks may differ before a worker says so; signed addresses bear minutes, the order of jobs does not."""
 
 WORKER_LOOK_S = 2.0
 """Seconds between two looks whether any worker is there for a job that somebody waits for."""
@@ -86,16 +72,15 @@ class App:
         decisions: Cancel, retry and resolve.
     """
 
-    def __init__(self, settings: Settings, database: Database, store: ObjectStore, upstream: str) -> None:
+    def __init__(self, settings: Settings, database: Database, store: ObjectStore, vendor: Vendor) -> None:
         self.settings = settings
         self.database = database
         self.store = store
-        self.upstream = upstream
+        self.upstream = vendor.upstream
+        self._vendor = vendor
         self.decisions = Decisions(database)
         self._waiters = Waiters()
-        self._stack = AsyncExitStack()
         self._worker: Worker | None = None
-        self._client: Ideogram | None = None
 
     async def generate(
         self,
@@ -278,33 +263,13 @@ class App:
         """
         from pressroom.generation.purchase import IMAGE_ROOM_BYTES
 
-        if not self.settings.uses_emulator:
-            validate_key(self.settings.api_key())
+        self._vendor.key()
         await self.store.check()
         self._spool().check_room(IMAGE_ROOM_BYTES)
 
     async def client(self) -> Ideogram:
         """The vendor's client of this process; starts the embedded emulator where that is the upstream."""
-        if self._client is None:
-            base_url = await self._base_url()
-            options = self.settings.client
-            self._client = await self._stack.enter_async_context(
-                Ideogram(
-                    self._key(),
-                    base_url=base_url,
-                    timeouts=Timeouts(
-                        connect=options.connect_s,
-                        pool=options.pool_s,
-                        asynchronous=options.async_post_s,
-                        synchronous=options.sync_post_s,
-                        poll=options.poll_s,
-                        download_read=options.download_read_s,
-                        download=options.download_s,
-                    ),
-                    max_connections=options.max_connections,
-                )
-            )
-        return self._client
+        return await self._vendor.client()
 
     async def start_worker(self) -> Worker:
         """
@@ -323,7 +288,7 @@ class App:
 
         await self.check_ready()
         client = await self.client()
-        await self._check_clock(client)
+        await self._vendor.check_clock(self.database)
         generation = self.settings.generation
         worker = Worker(
             database=self.database,
@@ -338,7 +303,7 @@ class App:
             client=client,
             store=self.store,
             spool=spool,
-            spool_id=_spool_id(self.settings.home / "spool"),
+            spool_id=await asyncio.to_thread(spool.identity),
             settings=generation,
             client_settings=self.settings.client,
             durations=Durations(
@@ -346,7 +311,7 @@ class App:
             ),
             waiters=self._waiters,
             upstream=self.upstream,
-            key_fingerprint=fingerprint(self._key()),
+            key_fingerprint=self._vendor.key_fingerprint(),
             lease_is_fresh=worker.lease_is_fresh,
         )
         await worker.start(parts)
@@ -364,24 +329,8 @@ class App:
         try:
             await self.stop_worker()
         finally:
-            await self._stack.aclose()
+            await self._vendor.close()
             await self.database.close()
-
-    async def _check_clock(self, client: Ideogram) -> None:
-        """Say when this machine's clock is off: keys of objects, signed addresses and the order of jobs follow it."""
-        seen = {"the vendor": (await client.probe()).clock_ahead_s}
-        if not self.database.is_sqlite:
-            async with self.database.read() as connection:
-                theirs = (await connection.execute(sa.select(now_ms()))).scalar_one()
-            seen["the database"] = time.time() - theirs / 1000
-        for whose, ahead_s in seen.items():
-            if ahead_s is not None and abs(ahead_s) > CLOCK_TOLERANCE_S:
-                log.warning(
-                    "clock.off",
-                    than=whose,
-                    ahead_s=round(ahead_s),
-                    advice="set this machine's clock (NTP); addresses and the order of jobs follow it",
-                )
 
     async def _see_that_someone_works(self) -> None:
         if self._worker is not None:
@@ -393,33 +342,8 @@ class App:
         if not beating:
             await self.start_worker()
 
-    def _key(self) -> str:
-        return EMULATOR if self.settings.uses_emulator else self.settings.api_key()
-
-    async def _base_url(self) -> str:
-        if not self.settings.uses_emulator:
-            return self.settings.ideogram_base_url or BASE_URL
-        from pressroom.emulator import EmulatorOptions, run_embedded
-
-        options = self.settings.emulator
-        return await self._stack.enter_async_context(
-            run_embedded(
-                EmulatorOptions(
-                    books=self.settings.home / "emulator.sqlite",
-                    inflight_limit=options.inflight_limit,
-                    url_life_s=options.url_life_s,
-                    time_scale=options.time_scale,
-                )
-            )
-        )
-
     def _spool(self) -> Spool:
         return Spool(self.settings.home / "spool", reserve_bytes=self.settings.storage.spool_reserve_bytes)
-
-
-def fingerprint(key: str) -> str:
-    """Tells one key from another without being it: 12 hex digits of its SHA-256."""
-    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def _wire(name: Wire | str) -> Wire:
@@ -427,72 +351,6 @@ def _wire(name: Wire | str) -> Wire:
         return Wire(name)
     except ValueError:
         raise InvalidRequest("wire", name, f"it is one of {', '.join(Wire)}") from None
-
-
-def upstream_of(settings: Settings) -> str:
-    """
-    The vendor's host and port, or `emulator`.
-
-    Raises:
-        InvalidSettings: The base URL cannot be used.
-    """
-    if settings.uses_emulator:
-        return EMULATOR
-    return urlsplit(validate_base_url(settings.ideogram_base_url or BASE_URL).base_url).netloc
-
-
-def _spool_id(folder: Path) -> str:
-    """The id of this disk's spool, made on first use; it says where a half-finished job's files are."""
-    path = folder / "id"
-    try:
-        with path.open("x") as file:
-            file.write(f"{new_id('spool')}\n")
-    except FileExistsError:
-        pass
-    return path.read_text().strip()
-
-
-async def upgrade(settings: Settings) -> str:
-    """
-    Bring the schema of our tables and of the engine's to this version; safe to repeat.
-
-    Returns:
-        The schema step that the database is at now.
-
-    Raises:
-        DatabaseError: The database cannot be used.
-    """
-    from pressroom import engine
-
-    address = DatabaseAddress.parse(settings)
-    database = Database(address, settings.database)
-    try:
-        async with database.write() as connection:
-            if not database.is_sqlite:
-                await connection.execute(sa.text("SELECT pg_advisory_xact_lock(7365731)"))
-            await connection.run_sync(migrations.upgrade)
-        await asyncio.to_thread(engine.migrate, address)
-    finally:
-        await database.close()
-    return migrations.HEAD
-
-
-async def _check_schema(settings: Settings, database: Database) -> None:
-    """Upgrade a SQLite file by itself; ask for `db upgrade` on a shared server."""
-    await database.check_file()
-    async with database.read() as connection:
-        step = await connection.run_sync(migrations.current)
-    if step == migrations.HEAD:
-        return
-    if step is not None and step > migrations.HEAD:
-        raise DatabaseUnusable(
-            f"database {database.address}: its schema ({step}) is newer than this version; upgrade pressroom"
-        )
-    if not database.is_sqlite:
-        raise DatabaseUnusable(
-            f"database {database.address}: its schema is {step or 'missing'}; run `pressroom db upgrade`"
-        )
-    await upgrade(settings)
 
 
 @asynccontextmanager
@@ -509,17 +367,17 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
         StorageError: The local store cannot be made.
     """
     settings = settings or Settings.load()
-    upstream = upstream_of(settings)
+    vendor = Vendor(settings)
     address = DatabaseAddress.parse(settings)
     prepare_home(settings.home)
     database = Database(address, settings.database)
     app: App | None = None
     try:
-        await _check_schema(settings, database)
+        await schema.check(settings, database)
         store = ObjectStore.open(
             settings.storage_url or "file:images", options=_store_options(settings), home=settings.home
         )
-        app = App(settings, database, store, upstream)
+        app = App(settings, database, store, vendor)
         yield app
     finally:
         await (app.close() if app is not None else database.close())

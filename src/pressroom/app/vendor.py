@@ -1,0 +1,120 @@
+"""Whom this process buys from: the vendor, or the embedded emulator when nothing says which vendor."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from pressroom.database import now_ms
+from pressroom.ideogram import BASE_URL, Ideogram, Timeouts, validate_base_url, validate_key
+from pressroom.telemetry import event_logger
+
+if TYPE_CHECKING:
+    from pressroom.database import Database
+    from pressroom.settings import Settings
+
+log = event_logger(__name__)
+
+EMULATOR = "emulator"
+"""Upstream of every job that the embedded emulator serves, whatever its port; also the key it is given."""
+
+CLOCK_TOLERANCE_S = 60.0
+"""Seconds that clocks may differ before a worker says so; signed addresses bear minutes, the order of jobs does not."""
+
+
+class Vendor:
+    """
+    The upstream of this process and its client, made on first use.
+
+    Attributes:
+        upstream: The vendor's host and port, or `emulator`.
+
+    Raises:
+        InvalidSettings: The base URL cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._client: Ideogram | None = None
+        address = validate_base_url(settings.ideogram_base_url or BASE_URL).base_url
+        self.upstream = EMULATOR if settings.uses_emulator else urlsplit(address).netloc
+
+    def key(self) -> str:
+        """
+        The key that requests are made with.
+
+        Raises:
+            InvalidSettings: There is none, or it cannot be sent.
+        """
+        return EMULATOR if self._settings.uses_emulator else validate_key(self._settings.api_key())
+
+    def key_fingerprint(self) -> str:
+        """Tells the key from others without being it: 12 hex digits of its SHA-256."""
+        return hashlib.sha256(self.key().encode()).hexdigest()[:12]
+
+    async def client(self) -> Ideogram:
+        """
+        The client; starts the embedded emulator where that is the upstream.
+
+        Raises:
+            InvalidSettings: The key or a time limit cannot be used.
+        """
+        if self._client is None:
+            options = self._settings.client
+            client = Ideogram(
+                self.key(),
+                base_url=await self._base_url(),
+                timeouts=Timeouts(
+                    connect=options.connect_s,
+                    pool=options.pool_s,
+                    asynchronous=options.async_post_s,
+                    synchronous=options.sync_post_s,
+                    poll=options.poll_s,
+                    download_read=options.download_read_s,
+                    download=options.download_s,
+                ),
+                max_connections=options.max_connections,
+            )
+            self._client = await self._stack.enter_async_context(client)
+        return self._client
+
+    async def check_clock(self, database: Database) -> None:
+        """Say when this machine's clock is off: keys of objects, signed addresses and the order of jobs follow it."""
+        seen = {"the vendor": (await (await self.client()).probe()).clock_ahead_s}
+        if not database.is_sqlite:
+            async with database.read() as connection:
+                theirs = (await connection.execute(sa.select(now_ms()))).scalar_one()
+            seen["the database"] = time.time() - theirs / 1000
+        for whose, ahead_s in seen.items():
+            if ahead_s is not None and abs(ahead_s) > CLOCK_TOLERANCE_S:
+                log.warning(
+                    "clock.off",
+                    than=whose,
+                    ahead_s=round(ahead_s),
+                    advice="set this machine's clock (NTP); addresses and the order of jobs follow it",
+                )
+
+    async def close(self) -> None:
+        """Close the client, then the emulator."""
+        await self._stack.aclose()
+        self._client = None
+
+    async def _base_url(self) -> str:
+        if not self._settings.uses_emulator:
+            return self._settings.ideogram_base_url or BASE_URL
+        from pressroom.emulator import EmulatorOptions, run_embedded
+
+        options = self._settings.emulator
+        embedded = EmulatorOptions(
+            books=self._settings.home / "emulator.sqlite",
+            inflight_limit=options.inflight_limit,
+            url_life_s=options.url_life_s,
+            time_scale=options.time_scale,
+        )
+        return await self._stack.enter_async_context(run_embedded(embedded))
