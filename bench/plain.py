@@ -51,7 +51,7 @@ async def keep(client: httpx2.AsyncClient, address: str, path: Path) -> bool:
             return False
         answer.raise_for_status()
         try:
-            path.write_bytes(answer.content)
+            await asyncio.to_thread(path.write_bytes, answer.content)
         except FileNotFoundError:
             await asyncio.sleep(STORE_AGAIN_S)
         else:

@@ -12,7 +12,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 from tests.support.emulator import RunningEmulator, emulator_process
@@ -37,7 +37,7 @@ START_S = 30.0
 LOOK_S = 0.1
 """Seconds between two looks at the database from outside."""
 
-Groups = dict[str, dict[str, float]]
+Groups = dict[str, dict[str, float | str]]
 """Settings by group and name."""
 
 
@@ -51,18 +51,22 @@ class Site:
         database_url: None for SQLite in `home`.
         base_url: The vendor's address.
         groups: Settings that differ from the defaults.
+        storage_url: None for a folder in `home`.
     """
 
     home: Path
     database_url: str | None
     base_url: str
     groups: Groups = field(default_factory=dict)
+    storage_url: str | None = None
 
     def settings(self) -> Settings:
         """For this process."""
         values: dict[str, Any] = {**self.groups}
         if self.database_url is not None:
             values["database_url"] = self.database_url
+        if self.storage_url is not None:
+            values["storage_url"] = self.storage_url
         return Settings.load(
             home=self.home, ideogram_base_url=self.base_url, ideogram_api_key="bench", **values
         )
@@ -76,6 +80,8 @@ class Site:
         }
         if self.database_url is not None:
             told["PRESSROOM_DATABASE_URL"] = self.database_url
+        if self.storage_url is not None:
+            told["PRESSROOM_STORAGE_URL"] = self.storage_url
         for group, values in self.groups.items():
             told |= {f"PRESSROOM_{group}__{name}".upper(): str(value) for name, value in values.items()}
         return {**os.environ, **told}
@@ -101,7 +107,7 @@ class Rig:
         self._postgres: PostgresServer | None = None
         self._made = 0
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> Self:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="pressroom-bench-")))
         return self
 
@@ -123,7 +129,7 @@ class Rig:
         folder.mkdir()
         return folder
 
-    async def site(self, kind: str, base_url: str, **groups: dict[str, float]) -> Site:
+    async def site(self, kind: str, base_url: str, **groups: dict[str, float | str]) -> Site:
         """A site with an upgraded database."""
         site = Site(self.fresh("home"), self._database(kind), base_url, groups)
         await upgrade(site.settings())

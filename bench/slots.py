@@ -42,7 +42,7 @@ async def slots(rig: Rig) -> list[Figure]:
             site = await rig.site("postgres", emulator.base_url, fleet={"concurrency": SLOTS})
             async with open_app(site.settings()) as app:
                 wanted = [
-                    submission(seed, "auto", qualities[place % len(qualities)])
+                    submission(seed, "auto", quality=qualities[place % len(qualities)])
                     for place, seed in enumerate(seeds(JOBS))
                 ]
                 await submit(app, wanted)

@@ -31,9 +31,11 @@ async def _owners(app: App) -> dict[str, str]:
 
 
 async def _until_accepted(app: App) -> dict[str, str]:
-    while len(owners := await _owners(app)) < JOBS:
+    while True:
+        owners = await _owners(app)
+        if len(owners) == JOBS:
+            return owners
         await asyncio.sleep(LOOK_S)
-    return owners
 
 
 async def takeover(rig: Rig) -> list[Figure]:

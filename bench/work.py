@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -23,9 +23,9 @@ HELD_BACK_MS = 3_600_000
 """Milliseconds; long after every line has ended."""
 
 
-def submission(seed: int, wire: str, quality: str | None = None) -> Submission:
+def submission(seed: int, wire: str, **fields: Any) -> Submission:
     """One request like many others."""
-    request = ImageRequest(prompt="a letterpress studio", seed=seed, quality=quality)
+    request = ImageRequest(prompt="a letterpress studio", seed=seed, **fields)
     return Submission(request=request, wire=Wire(wire))
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shutil
 import sqlite3
 import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -33,16 +35,22 @@ from pressroom.errors import (
     InvalidInput,
     InvalidSettings,
 )
+from pressroom.telemetry import event_logger
+from pathlib import Path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-    from pathlib import Path
 
     from sqlalchemy.sql.compiler import SQLCompiler
 
     from pressroom.settings import DatabaseSettings, Settings
 
+log = event_logger(__name__)
+
 T = TypeVar("T")
+
+ROOM_BYTES = 16 * 1024 * 1024
+"""Bytes that a SQLite file's disk must have free before something is bought: a job's rows are a few kilobytes."""
 
 metadata = sa.MetaData()
 """Every folder's `tables.py` declares its tables on this one."""
@@ -133,11 +141,19 @@ class Database:
         else:
             self._engine = create_async_engine(
                 address.url.set(drivername="postgresql+psycopg"),
+                hide_parameters=True,  # they hold prompts, and errors end up in logs
                 pool_size=settings.pool,
                 max_overflow=0,
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 5, "prepare_threshold": None},
             )
+        # Under READ COMMITTED each statement sees its own moment anyway, so reads spare the server BEGIN and ROLLBACK.
+        self._reader = (
+            self._engine
+            if address.is_sqlite
+            else self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+        self._writer = self._engine.execution_options(pressroom_write=True)
 
     @property
     def is_sqlite(self) -> bool:
@@ -148,14 +164,14 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading only. Never open another one of ours inside: on SQLite the pool holds one."""
         with translated(self.address):
-            async with self._engine.connect() as connection:
+            async with self._reader.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction, committed at the end; on SQLite it holds the write lock from its first moment."""
         with translated(self.address):
-            async with self._engine.execution_options(pressroom_write=True).begin() as connection:
+            async with self._writer.begin() as connection:
                 yield connection
 
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -163,13 +179,15 @@ class Database:
         Do `work` until the database is there for it; for facts that must not be lost.
 
         Args:
-            work: One transaction that is safe to repeat.
+            work: One transaction that is safe to repeat. It is repeated for as long as the database cannot do it, also
+                for a full disk: somebody will free it.
         """
         wait = 0.05
         while True:
             try:
                 return await work()
-            except DatabaseUnavailable:
+            except DatabaseError as error:
+                log.warning("database.waiting", error=type(error).__name__, wait_s=wait)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, self.settings.patience_s)
 
@@ -183,11 +201,27 @@ class Database:
             )
             engine = sa.create_engine(
                 self.address.url.set(drivername="postgresql+psycopg"),
+                hide_parameters=True,  # they hold prompts, and errors end up in logs
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 5, "prepare_threshold": None},
                 **pooled,
             )
         return engine
+
+    def check_room(self) -> None:
+        """
+        See that a SQLite file can grow; a server looks after itself.
+
+        Raises:
+            DatabaseUnusable: Its disk has less than `ROOM_BYTES` left.
+        """
+        if self.is_sqlite:
+            folder = Path(str(self.address.url.database)).parent
+            free = shutil.disk_usage(folder).free
+            if free < ROOM_BYTES:
+                raise DatabaseUnusable(
+                    f"database {self.address}: its disk has {free} bytes left; free some space"
+                )
 
     async def check_file(self) -> None:
         """
@@ -223,6 +257,7 @@ def prepare_home(home: Path) -> None:
 def _sqlite_async(url: sa.URL, settings: DatabaseSettings) -> AsyncEngine:
     engine = create_async_engine(
         url.set(drivername="sqlite+aiosqlite"),
+        hide_parameters=True,  # they hold prompts, and errors end up in logs
         pool_size=1,
         max_overflow=0,
         pool_timeout=60,
@@ -240,6 +275,7 @@ def _sqlite_sync(url: sa.URL, settings: DatabaseSettings, pool: int) -> sa.Engin
     )
     engine = sa.create_engine(
         url.set(drivername="sqlite"),
+        hide_parameters=True,  # they hold prompts, and errors end up in logs
         connect_args={"timeout": settings.busy_s, "check_same_thread": False},
         **pooled,
     )
@@ -320,12 +356,12 @@ def translated(address: DatabaseAddress) -> Iterator[None]:
         yield
     except sa.exc.IntegrityError:
         raise
+    except (UnicodeError, OverflowError, sa.exc.DataError) as error:
+        raise InvalidInput(
+            f"a value cannot be stored ({type(error).__name__}): a NUL, half of a surrogate pair, or a number too large"
+        ) from error
     except (DBAPIError, PoolTimeout, sqlite3.Error, OSError) as error:
         raise _translate(address, error) from error
-    except (UnicodeError, OverflowError) as error:
-        raise InvalidInput(
-            f"a value cannot be stored ({type(error).__name__}): half of a surrogate pair, or a number beyond 64 bits"
-        ) from None
 
 
 def _translate(address: DatabaseAddress, error: BaseException) -> DatabaseError:
@@ -348,7 +384,7 @@ def _translate(address: DatabaseAddress, error: BaseException) -> DatabaseError:
     ):
         if needle in text:
             return DatabaseUnusable(f"database {address}: {advice}")
-    if isinstance(error, (sa.exc.DataError, sa.exc.ProgrammingError)):  # waiting does not cure it either
+    if isinstance(error, sa.exc.ProgrammingError):  # waiting does not cure it either
         return DatabaseUnusable(
             f"database {address}: it refuses a statement ({type(cause).__name__}); the versions do not fit"
         )

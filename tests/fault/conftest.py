@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.fault.rig import Rig
@@ -16,17 +17,52 @@ if TYPE_CHECKING:
 
 FAULTS = "injected faults"
 
+IMPATIENT = {
+    "client": {"async_post_s": 0.6, "sync_post_s": 0.6, "download_limit_bytes": 1_000_000},
+    "fleet": {"slot_life_s": 0.2},
+    "generation": {"download_tries": 3},
+}
+"""Settings with which lost answers, oversized pictures and hopeless ones show at once."""
+
+
+@contextmanager
+def opened_rig(folder: Path, template: Path, **values: Any) -> Iterator[Rig]:
+    """An emulator of its own, an upgraded SQLite database, and workers that end with it."""
+    home = folder / "home"
+    home.mkdir()
+    shutil.copy(template, home / "pressroom.sqlite")
+    with emulator_thread(folder / "books.sqlite", time_scale=0) as emulator, Workers() as workers:
+        yield Rig(
+            emulator=emulator,
+            workers=workers,
+            place=Place(home, base_url=emulator.base_url, values=values),
+        )
+
 
 @pytest.fixture
 def rig(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> Iterator[Rig]:
-    """An emulator of its own, an upgraded SQLite database, and workers that end with the test."""
-    home = tmp_path / "home"
-    home.mkdir()
-    shutil.copy(sqlite_template, home / "pressroom.sqlite")
-    with emulator_thread(tmp_path / "books.sqlite", time_scale=0) as emulator, Workers() as workers:
-        made = Rig(emulator=emulator, workers=workers, place=Place(home, base_url=emulator.base_url))
-        yield made
-        request.node.user_properties.append((FAULTS, made.injected()))
+    """A rig for one test."""
+    with opened_rig(tmp_path, sqlite_template) as opened:
+        yield opened
+        request.node.user_properties.append((FAULTS, opened.injected()))
+
+
+@pytest.fixture(scope="module")
+def working_rig(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Rig]:
+    """A rig whose one worker goes through a whole table of faults; see `shared_rig`."""
+    folder = tmp_path_factory.mktemp("rig")
+    with opened_rig(folder, sqlite_template, **IMPATIENT) as opened:
+        opened.start()
+        yield opened
+
+
+@pytest.fixture
+def shared_rig(request: pytest.FixtureRequest, working_rig: Rig) -> Iterator[Rig]:
+    """The same rig for every test of a module, without the faults of the test before."""
+    before = working_rig.injected()
+    yield working_rig
+    working_rig.clear_faults()
+    request.node.user_properties.append((FAULTS, working_rig.injected() - before))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

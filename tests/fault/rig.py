@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,14 +45,38 @@ class Rig:
         worker.kill()
         self.signals += 1
 
-    def stopped(self, worker: Worker) -> None:
-        """Wait until a worker's own trap has stopped it, and count that."""
-        worker.wait_until_stopped()
-        self.signals += 1
+    def paused(self, point: str, **request: Any) -> tuple[Worker, str]:
+        """
+        A worker stopped at a point of a job, and that job.
 
-    def fault(self, name: str, **rule: Any) -> int:
-        """Script a fault at the emulator, once unless the rule says otherwise."""
-        return self.emulator.control.fault(name, **{"first": 1, **rule})
+        A process stopped in the middle of a transaction of another of its tasks keeps SQLite's write lock until it
+        goes on; that is not what these tests are about, so then another job is taken.
+        """
+        owner = self.start(stop_at=point)
+        for number in range(20):
+            [job] = self.place.submit(name=f"a kite, try {number}", **request)
+            owner.wait_until_stopped()
+            if self.place.is_free():
+                self.signals += 1
+                return owner, job
+            owner.resume(again=True)
+            self.place.wait_until_settled([job])
+        raise AssertionError(f"the database was busy at each of 20 stops at {point}")
+
+    def bought_for(self, job: str) -> int:
+        """Generations with the prompt of a job."""
+        [row] = self.place.rows("SELECT request FROM jobs WHERE id = ?", job)
+        prompt = json.loads(row["request"])["prompt"]
+        return sum(
+            entry.prompt == prompt for entry in self.emulator.control.ledger(pictures=False, prompts=True)
+        )
+
+    def fault(self, name: str, operation: str = "*", **rule: Any) -> int:
+        """Script a fault at the emulator, once unless the rule says otherwise; `first=None` is always."""
+        rule = {"first": 1, **rule}
+        if rule["first"] is None:
+            del rule["first"]
+        return self.emulator.control.fault(name, operation, **rule)
 
     def clear_faults(self) -> None:
         """Take the script back; what it did stays counted."""

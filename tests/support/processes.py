@@ -184,12 +184,10 @@ class Place:
         known = {row["id"]: row for row in self.rows("SELECT id, state, reason FROM jobs")}
         return [f"{known[job]['state']}: {known[job]['reason']}".removesuffix(": None") for job in jobs]
 
-    def wait_until_settled(
-        self, jobs: Collection[str], *, slots: bool = True, within_s: float = WAIT_S
-    ) -> list[str]:
-        """Wait until nothing moves any more by itself: jobs, engine, spool, and slots unless told. The states reached."""
+    def wait_until_settled(self, jobs: Collection[str], *, within_s: float = WAIT_S) -> list[str]:
+        """Wait until nothing moves any more by itself: jobs, engine, slots, spool. The states reached."""
         until(
-            lambda: self._is_settled(jobs, slots=slots),
+            lambda: self._is_settled(jobs),
             f"{len(jobs)} jobs to settle in {self.home}",
             within_s=within_s,
             tell=lambda: (self.states(jobs), self.logs()),
@@ -210,13 +208,15 @@ class Place:
             connection.execute("ROLLBACK")
             return True
 
-    def _is_settled(self, jobs: Collection[str], *, slots: bool) -> bool:
+    def _is_settled(self, jobs: Collection[str]) -> bool:
         states = {row["id"]: row["state"] for row in self.rows("SELECT id, state FROM jobs")}
         if any(states[job] not in _SETTLED for job in jobs) or self.rows(_OPEN_RUNS)[0][0]:
             return False
-        busy = {row["job_id"] for row in self.rows("SELECT job_id FROM attempts WHERE slot IS NOT NULL")}
-        ended = {job for job in jobs if states[job] not in {"held", "uncertain"}}
-        return not (slots and busy & set(jobs)) and not (self.spooled_jobs() & ended)
+        taken = {row["job_id"] for row in self.rows("SELECT job_id FROM attempts WHERE slot IS NOT NULL")}
+        # An accepted generation of a held job is in flight until somebody retries the job.
+        moving = {job for job in jobs if states[job] != "held"}
+        ended = {job for job in moving if states[job] != "uncertain"}
+        return not taken & moving and not self.spooled_jobs() & ended
 
     def spooled_jobs(self) -> set[str]:
         """Jobs that have files on this machine's spool."""
@@ -226,7 +226,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Worker:
-    """One worker process, its log, and the file that lets it leave the point at which it was stopped."""
+    """One worker process, its log, and the file that takes its trap away."""
 
     process: subprocess.Popen[bytes]
     place: Place
@@ -265,32 +265,26 @@ class Worker:
         assert self.process.returncode == -signal.SIGKILL, self.tail()
 
     def wait_until_stopped(self) -> None:
-        """Wait until its own trap has stopped it, in a moment at which none of its threads holds the database."""
-        until(self._is_stopped, f"worker {self.pid} to stop", tell=self.tail)
-        until(self._holds_nothing, f"worker {self.pid} to let the database go", tell=self.tail)
+        """Wait until its own trap has stopped it."""
 
-    def _is_stopped(self) -> bool:
-        pid, status = os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)
-        if pid and not os.WIFSTOPPED(status):
-            self.process.returncode = os.waitstatus_to_exitcode(status)
-            raise AssertionError(f"the worker ended with {self.process.returncode}:\n{self.tail()}")
-        return bool(pid)
+        def look() -> bool:
+            pid, status = os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)
+            if pid and not os.WIFSTOPPED(status):
+                self.process.returncode = os.waitstatus_to_exitcode(status)
+                raise AssertionError(f"the worker ended with {self.process.returncode}:\n{self.tail()}")
+            return bool(pid)
 
-    def _holds_nothing(self) -> bool:
-        if self.place.is_free():
-            return True
-        self.process.send_signal(signal.SIGCONT)
-        until(self._is_stopped, f"worker {self.pid} to stop again", tell=self.tail)
-        return False
+        until(look, f"worker {self.pid} to stop", tell=self.tail)
 
     def kill(self) -> None:
         """SIGKILL from outside, and wait for the end."""
         self.process.kill()
         self.process.wait(WAIT_S)
 
-    def resume(self) -> None:
-        """SIGCONT, and its trap lets it go on."""
-        self.go.touch()
+    def resume(self, *, again: bool = False) -> None:
+        """SIGCONT; `again` leaves its trap set for the next job."""
+        if not again:
+            self.go.touch()
         self.process.send_signal(signal.SIGCONT)
 
     def end(self) -> int:

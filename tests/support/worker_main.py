@@ -2,9 +2,9 @@
 A worker for tests: `pressroom worker`, which also kills or stops itself at a named event of its own log.
 
 `PRESSROOM_TEST_KILL_AT=run.posted` sends SIGKILL to this process the moment that event is logged, `run.posted:3` the
-third time. `PRESSROOM_TEST_STOP_AT` sends SIGSTOP, again after each SIGCONT until the file named by
-`PRESSROOM_TEST_GO` is there: so a process that was stopped while another of its threads held the database can be let
-go on for a moment without leaving the point. The product has no hook for this: its log is the only thing used.
+third time. `PRESSROOM_TEST_STOP_AT` sends SIGSTOP, and after SIGCONT once more at the same event of another job, unless
+the file named by `PRESSROOM_TEST_GO` is there by then: a process may be stopped while another of its tasks holds the
+database, and then the test has to try again. The product has no hook for this: its log is the only thing used.
 """
 
 from __future__ import annotations
@@ -13,11 +13,7 @@ import logging
 import os
 import signal
 import sys
-import time
 from pathlib import Path
-
-LET_OTHERS_S = 0.01
-"""Seconds that the other threads of a stopped process get before it stops again."""
 
 
 class Trap(logging.Handler):
@@ -28,23 +24,20 @@ class Trap(logging.Handler):
         self._event, _, times = where.partition(":")
         self._left = int(times or 1)
         self._go = go
+        self._let_pass: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not isinstance(record.msg, dict) or record.msg.get("event") != self._event:
+        event = record.msg if isinstance(record.msg, dict) else {}
+        if event.get("event") != self._event or event.get("job") in self._let_pass:
             return
         self._left -= 1
-        if self._left == 0:
-            self._spring()
-
-    def _spring(self) -> None:
+        if self._left > 0:
+            return
         if self._go is None:
             os.kill(os.getpid(), signal.SIGKILL)
-            return
-        while True:
+        elif not self._go.exists():
             os.kill(os.getpid(), signal.SIGSTOP)
-            if self._go.exists():
-                return
-            time.sleep(LET_OTHERS_S)
+            self._let_pass.add(event["job"])
 
 
 def main() -> None:

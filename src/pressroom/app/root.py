@@ -164,7 +164,14 @@ class App:
     async def jobs(
         self, *, states: Sequence[JobState] = (), limit: int = 20, before: str | None = None
     ) -> list[JobView]:
-        """Jobs, newest first; `before` is the last id of the page before."""
+        """
+        Jobs, newest first; `before` is the last id of the page before.
+
+        Raises:
+            InvalidRequest: `limit` is below 1.
+        """
+        if limit < 1:
+            raise InvalidRequest("limit", limit, "1 or more")
         async with self.database.read() as connection:
             return await views_of(
                 connection, await jobs.newest(connection, states=states, limit=limit, before=before)

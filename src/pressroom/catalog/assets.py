@@ -75,16 +75,23 @@ class Asset:
         return shown
 
 
+_ADD = {
+    dialect: insert(assets)
+    .values(created_at=now_ms())
+    .on_conflict_do_nothing(index_elements=["attempt_id", "position"])
+    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+
+
 async def add(connection: AsyncConnection, found: Sequence[Asset]) -> None:
     """Add records; one that is there already stays as it is, so that a repeated run adds nothing twice."""
     if not found:
         return
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    rows = [{**asset.__dict__, "created_at": now_ms()} for asset in found]
-    for row in rows:
-        await connection.execute(
-            insert(assets).values(**row).on_conflict_do_nothing(index_elements=["attempt_id", "position"])
-        )
+    statement = _ADD[connection.dialect.name]
+    for asset in found:
+        facts = dict(asset.__dict__)
+        del facts["created_at"]
+        await connection.execute(statement, facts)
 
 
 async def get_one_or_none(connection: AsyncConnection, asset_id: str) -> Asset | None:

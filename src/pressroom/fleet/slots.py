@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
+_TAKEN = sa.select(attempts.c.slot).where(
+    attempts.c.upstream == sa.bindparam("of_upstream"), attempts.c.slot.is_not(None)
+)
+
+
 async def free_slots(connection: AsyncConnection, upstream: str, limit: int) -> list[int]:
     """
     Places that may be taken now, lowest first.
@@ -21,9 +26,7 @@ async def free_slots(connection: AsyncConnection, upstream: str, limit: int) -> 
     A place above a lowered limit stays busy until its attempt ends and counts against the limit meanwhile. The answer
     holds only under the dispatcher's lock.
     """
-    found = await connection.execute(
-        sa.select(attempts.c.slot).where(attempts.c.upstream == upstream, attempts.c.slot.is_not(None))
-    )
+    found = await connection.execute(_TAKEN, {"of_upstream": upstream})
     taken = set(found.scalars())
     room = max(0, limit - len(taken))
     return [slot for slot in range(limit) if slot not in taken][:room]

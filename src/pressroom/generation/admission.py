@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 MOST_TAGS = 50
 """Tags of one job, and entries of its metadata; enough to find it by, too few to misuse the row as storage."""
 LONGEST_TAG = 200
-"""Characters of a tag, a metadata name or a metadata value."""
+"""Characters of a project's name, a tag, a metadata name or a metadata value."""
+
+_UNLABELLED = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""What no label holds: control characters, and halves of surrogate pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,7 @@ class Submission:
             InvalidRequest: It cannot be sent, and why.
         """
         _check_labels(self.tags, self.metadata)
+        _check_project(self.project)
         _check_storable(self.request)
         return route(self.request, self.wire)
 
@@ -65,7 +69,7 @@ def _check_labels(tags: Sequence[str], metadata: Mapping[str, str]) -> None:
         if len(values) > MOST_TAGS * (1 if name == "tags" else 2):
             raise InvalidRequest(name, f"({len(values)} given)", f"at most {MOST_TAGS} are kept")
         for value in values:
-            if len(value) > LONGEST_TAG or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value):
+            if len(value) > LONGEST_TAG or _UNLABELLED.search(value):
                 raise InvalidRequest(
                     name,
                     f"({len(value)} characters)",
@@ -76,6 +80,13 @@ def _check_labels(tags: Sequence[str], metadata: Mapping[str, str]) -> None:
             raise InvalidRequest(
                 name, "(blank)", "a tag or a metadata name has at least one visible character"
             )
+
+
+def _check_project(name: str) -> None:
+    if not name.strip() or len(name) > LONGEST_TAG or _UNLABELLED.search(name):
+        raise InvalidRequest(
+            "project", f"({len(name)} characters)", f"1 to {LONGEST_TAG} characters, no control characters"
+        )
 
 
 def _check_storable(request: ImageRequest) -> None:
@@ -104,6 +115,9 @@ def request_hash(call: Call) -> str:
     return hashlib.sha256(json.dumps(call.to_json(), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
+_NEW = sa.insert(jobs).values(eligible_at=now_ms(), created_at=now_ms())
+
+
 async def admit(connection: AsyncConnection, submission: Submission, call: Call, *, upstream: str) -> str:
     """
     Write the job row.
@@ -119,27 +133,26 @@ async def admit(connection: AsyncConnection, submission: Submission, call: Call,
     """
     job_id = new_id("job")
     await connection.execute(
-        sa.insert(jobs).values(
-            id=job_id,
-            upstream=upstream,
-            project=submission.project,
-            state=JobState.QUEUED,
-            request={
+        _NEW,
+        {
+            "id": job_id,
+            "upstream": upstream,
+            "project": submission.project,
+            "state": JobState.QUEUED,
+            "request": {
                 "model": DEFAULT_MODEL_OF_WIRE[submission.wire],
                 **submission.request.model_dump(mode="json", exclude_none=True),
             },
-            call=call.to_json(),
-            request_hash=request_hash(call),
-            tags=sorted(set(submission.tags)),
-            metadata=dict(submission.metadata),
-            continuing=False,
-            dispatches=0,
-            failures=0,
-            backoffs=0,
-            eligible_at=now_ms(),
-            filtered_count=0,
-            missing=[],
-            created_at=now_ms(),
-        )
+            "call": call.to_json(),
+            "request_hash": request_hash(call),
+            "tags": sorted(set(submission.tags)),
+            "metadata": dict(submission.metadata),
+            "continuing": False,
+            "dispatches": 0,
+            "failures": 0,
+            "backoffs": 0,
+            "filtered_count": 0,
+            "missing": [],
+        },
     )
     return job_id

@@ -150,9 +150,7 @@ async def _fetch(run: Run, position: int, image: Image) -> tuple[Download, Path]
     if position in finished:
         try:
             return await examine(finished[position]), finished[position]
-        except (
-            DownloadRejected
-        ) as error:  # the disk has spoiled it; a download puts another file in its place
+        except DownloadRejected as error:  # spoiled by the disk; a download takes its place
             log.warning("run.spool_spoiled", **run.facts, position=position, error=type(error).__name__)
     deadline = time.monotonic() + run.parts.settings.home_patience_s
     tries = rejected = 0
@@ -213,7 +211,7 @@ async def _fresh_address(run: Run, position: int, url: str, error: Exception) ->
 async def _give_up(run: Run, error: DownloadExpired) -> None:
     """A dead address is the end of it, unless another worker's disk still holds the file and may come back."""
     elsewhere = run.attempt.spool not in {None, run.parts.spool_id}
-    if elsewhere and await records.age_s(run) < OTHER_SPOOL_S:
+    if elsewhere and await records.seconds_since(run.parts, run.attempt.ended_at) < OTHER_SPOOL_S:
         raise _Later(
             f"the file is on the spool of another worker ({run.attempt.spool}); start a worker there"
         )

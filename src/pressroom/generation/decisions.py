@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 log = event_logger(__name__)
 
+_UNSENT = frozenset({JobState.QUEUED, JobState.HELD})
+_OPEN_QUESTION = frozenset({JobState.UNCERTAIN})
+
 
 class Decisions:
     """
@@ -39,7 +42,11 @@ class Decisions:
                 raise Conflict(
                     f"job {job_id}: its request has left already ({attempt.state}); it can no longer be cancelled"
                 )
-            if not await jobs.transition(connection, job_id, JobState.CANCELLED, continuing=False):
+            # Without a row of an attempt to lock, a dispatch may commit one in between: then the job is running.
+            before = _UNSENT if attempt is None else _UNSENT | {JobState.RUNNING}
+            if not await jobs.transition(
+                connection, job_id, JobState.CANCELLED, only_from=before, continuing=False
+            ):
                 raise Conflict(
                     f"job {job_id} is {job.state}; only a job that has not been sent can be cancelled"
                 )
@@ -70,14 +77,21 @@ class Decisions:
         """Say which generation an uncertain attempt became; it is polled and brought home."""
         async with self._database.write() as connection:
             attempt = await _uncertain(connection, job_id)
-            await attempts.transition(
+            theirs = await attempts.job_of_generation_or_none(connection, attempt.upstream, generation_id)
+            if theirs not in {None, job_id}:
+                raise Conflict(f"that generation is the one of job {theirs}; a generation belongs to one job")
+            adopted = await attempts.transition(
                 connection,
                 attempt.id,
                 AttemptState.ACCEPTED,
                 only_from={AttemptState.UNCERTAIN},
                 generation_id=generation_id,
             )
-            await jobs.transition(connection, job_id, JobState.QUEUED, continuing=True, backoffs=0)
+            _see(adopted, job_id)
+            moved = await jobs.transition(
+                connection, job_id, JobState.QUEUED, only_from=_OPEN_QUESTION, continuing=True, backoffs=0
+            )
+            _see(moved, job_id)
         log.info("job.adopted", job=job_id)
 
     async def buy_again(self, job_id: str) -> None:
@@ -91,11 +105,25 @@ class Decisions:
     async def _write_off(self, job_id: str, to: JobState, message: str) -> None:
         async with self._database.write() as connection:
             attempt = await _uncertain(connection, job_id)
-            await attempts.transition(connection, attempt.id, AttemptState.WRITTEN_OFF)
-            await jobs.transition(
-                connection, job_id, to, reason="resolved", message=message, continuing=False, backoffs=0
+            _see(await attempts.transition(connection, attempt.id, AttemptState.WRITTEN_OFF), job_id)
+            moved = await jobs.transition(
+                connection,
+                job_id,
+                to,
+                only_from=_OPEN_QUESTION,
+                reason="resolved",
+                message=message,
+                continuing=False,
+                backoffs=0,
             )
+            _see(moved, job_id)
         log.info("job.written_off", job=job_id, to=to)
+
+
+def _see(moved: bool, job_id: str) -> None:
+    """Take the whole decision back where a run learned the answer between the look and the change."""
+    if not moved:
+        raise Conflict(f"job {job_id}: its outcome has become known meanwhile; look at it again")
 
 
 async def _read(connection: AsyncConnection, job_id: str) -> tuple[Job, Attempt | None]:

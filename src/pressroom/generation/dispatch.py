@@ -32,6 +32,18 @@ RUN = "run"
 BATCH = 50
 """Jobs in one dispatch transaction at most."""
 
+_WAITING = (
+    sa.select(jobs)
+    .where(
+        jobs.c.upstream == sa.bindparam("of_upstream"),
+        jobs.c.state == sa.literal_column("'queued'"),
+        jobs.c.continuing == sa.bindparam("goes_on", type_=sa.Boolean),
+        jobs.c.eligible_at <= now_ms(),
+    )
+    .order_by(jobs.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+
 LOCK = 0x70726573
 """Advisory lock number on Postgres ("pres"); on SQLite the write lock serves."""
 
@@ -130,15 +142,6 @@ class Dispatcher:
         return bool(taken.scalar_one())
 
     async def _waiting(self, connection: AsyncConnection, *, continuing: bool, limit: int) -> list[Job]:
-        found = await connection.execute(
-            sa.select(jobs)
-            .where(
-                jobs.c.upstream == self._upstream,
-                jobs.c.state == sa.literal_column("'queued'"),
-                jobs.c.continuing == sa.literal(continuing),
-                jobs.c.eligible_at <= now_ms(),
-            )
-            .order_by(jobs.c.id)
-            .limit(limit)
-        )
+        facts = {"of_upstream": self._upstream, "goes_on": continuing, "most": limit}
+        found = await connection.execute(_WAITING, facts)
         return [job_of(row) for row in found.mappings()]

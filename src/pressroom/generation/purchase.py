@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pressroom.errors import (
+    DatabaseError,
     GenerationNotFound,
     KeyRefused,
     StorageError,
@@ -28,6 +29,8 @@ log = event_logger(__name__)
 IMAGE_ROOM_BYTES = 8 * 1024 * 1024
 """Bytes of spool to have free for each image before it is bought; a 2048x2048 PNG is 4 to 8 MB."""
 
+STALE = "this worker's lease is stale; it begins nothing until it beats again"
+
 
 async def purchase(run: Run) -> bool:
     """
@@ -38,14 +41,7 @@ async def purchase(run: Run) -> bool:
     """
     call = Call.from_json(run.job.call)
     log.debug("run.purchasing", **run.facts)
-    if not await _may_begin(run, call):
-        return False
-    if not await records.begin_sending(run):
-        log.info("run.superseded", **run.facts)
-        return False
-    log.debug("run.sending", **run.facts)
-    if not run.parts.lease_is_fresh():  # the commit took so long that others may count us as dead
-        await _not_now(run, "worker", "this worker's lease is stale; it begins nothing until it beats again")
+    if not await _may_begin(run, call) or not await _begin(run):
         return False
     try:
         answer = await run.parts.client.send(call)
@@ -53,6 +49,9 @@ async def purchase(run: Run) -> bool:
         log.info("run.refused", **run.facts, error=type(error).__name__, status=error.status)
         await records.record_outcome(run, outcome_of(error), error=error)
         return False
+    except Exception as error:  # a mistake of ours, after which nobody knows what left
+        await records.record_outcome(run, LOST, message=f"{type(error).__name__} while sending")
+        raise
     log.debug("run.posted", **run.facts)
     if isinstance(answer, Acknowledgement):
         goes_on = await records.record_accepted(run, answer.generation_id)
@@ -65,14 +64,32 @@ async def purchase(run: Run) -> bool:
     return goes_on
 
 
+async def _begin(run: Run) -> bool:
+    """Commit `sending`; False when this run may not send after all."""
+    try:
+        began = await records.begin_sending(run)
+    except DatabaseError as error:  # whether the commit arrived or not, nothing was sent
+        await _not_now(run, "database", error.message)
+        return False
+    if not began:
+        log.info("run.superseded", **run.facts)
+        return False
+    log.debug("run.sending", **run.facts)
+    if not run.parts.lease_is_fresh():  # the commit took so long that others may count us as dead
+        await _not_now(run, "worker", STALE)
+        return False
+    return True
+
+
 async def _may_begin(run: Run, call: Call) -> bool:
     """Nothing is bought that this worker could not keep, or while others may count it as dead."""
     if not run.parts.lease_is_fresh():
-        await _not_now(run, "worker", "this worker's lease is stale; it begins nothing until it beats again")
+        await _not_now(run, "worker", STALE)
         return False
     try:
         run.parts.spool.check_room(IMAGE_ROOM_BYTES * call.num_images)
-    except StorageError as error:
+        run.parts.database.check_room()
+    except (StorageError, DatabaseError) as error:
         await _not_now(run, "storage", error.message)
         return False
     return True

@@ -94,15 +94,15 @@ async def read(parts: Parts, job_id: str) -> tuple[Job | None, Attempt | None]:
     return await parts.database.patiently(work)
 
 
-async def age_s(run: Run) -> float:
-    """Seconds since the vendor was done with the attempt, by the database's clock."""
+async def seconds_since(parts: Parts, millis: int | None) -> float:
+    """Seconds since a row's time, by the database's clock; 0 for a time that is not set."""
 
     async def work() -> float:
-        async with run.parts.database.read() as connection:
+        async with parts.database.read() as connection:
             now = (await connection.execute(sa.select(now_ms()))).scalar_one()
-        return (now - (run.attempt.ended_at or now)) / 1000
+        return 0.0 if millis is None else (now - millis) / 1000
 
-    return await run.parts.database.patiently(work)
+    return await parts.database.patiently(work)
 
 
 async def begin_sending(run: Run) -> bool:
@@ -275,6 +275,8 @@ async def leave(run: Run, *, to: JobState, reason: str, message: str, continuing
                     run.attempt.id,
                     AttemptState.UNSOLD,
                     only_from={AttemptState.RESERVED, AttemptState.SENDING},
+                    # Another run's token stands for a request that may be on its way.
+                    token=run.token,
                     error={"kind": reason, "message": message},
                 )
             if mine:
@@ -344,7 +346,7 @@ async def record_home(
             if not await attempts.still_owned(connection, run.attempt.id, run.token):
                 return False
             await catalog.add(connection, found)
-            return await jobs.transition(
+            ended = await jobs.transition(
                 connection,
                 run.job.id,
                 state,
@@ -354,5 +356,8 @@ async def record_home(
                 filtered_count=filtered_count,
                 missing=missing,
             )
+            now = await jobs.get_one_or_none(connection, run.job.id)
+        # A repeated transaction whose first answer was lost finds the job ended as it should be.
+        return ended or (now is not None and now.state is state)
 
     return await parts.database.patiently(work)

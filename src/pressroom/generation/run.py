@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pressroom.errors import NotFound
@@ -71,6 +73,10 @@ class Runner:
         self._active[token] = asyncio.current_task()
         try:
             return await self._run(job_id, number, token)
+        except Exception as error:
+            # The engine notes it, the sweep gives the job another run; values stay out of the log.
+            log.error("run.crashed", job=job_id, error=type(error).__name__, at=_place(error))  # noqa: TRY400
+            raise
         finally:
             del self._active[token]
             self._posting.discard(token)
@@ -120,15 +126,21 @@ class Runner:
         """
         Replace the run that had this attempt.
 
-        A purchase under way in a live worker is left to it: only the end of that worker makes it lost.
+        A purchase under way in a live worker is left to it, for as long as its request can last.
         """
         owner = (attempt.owner or "").partition("/")[0]
-        if attempt.state is AttemptState.SENDING and owner:
+        if attempt.state is AttemptState.SENDING and owner and await self._can_be_sending(attempt):
             alive = attempt.owner in self._active if owner == self._worker_id else await self._is_live(owner)
             if alive:
                 log.info("run.left_to_owner", **run.facts, owner=owner)
                 return False
         return await records.take_over(run)
+
+    async def _can_be_sending(self, attempt: Attempt) -> bool:
+        """Whether the longest request that this fleet makes could still be under way."""
+        client = self._parts.client_settings
+        longest_s = client.pool_s + 2 * client.connect_s + max(client.sync_post_s, client.async_post_s)
+        return await records.seconds_since(self._parts, attempt.sending_at) < longest_s
 
     async def _is_live(self, worker_id: str) -> bool:
         async def work() -> bool:
@@ -137,3 +149,9 @@ class Runner:
             return worker is not None and worker.state is WorkerState.LIVE
 
         return await self._parts.database.patiently(work)
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, as file and line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -63,6 +64,16 @@ CLOSED = frozenset({AttemptState.UNSOLD, AttemptState.WRITTEN_OFF})
 
 SETTLED = CLOSED | {AttemptState.BOUGHT}
 """Nothing about the money changes any more."""
+
+_RESERVE = sa.insert(attempts).values(created_at=now_ms())
+_OPEN = sa.select(attempts).where(
+    attempts.c.job_id == sa.bindparam("of_job"), attempts.c.state.not_in(sorted(CLOSED))
+)
+_STILL_OWNED = (
+    sa.update(attempts)
+    .where(attempts.c.id == sa.bindparam("of_attempt"), attempts.c.owner == sa.bindparam("by"))
+    .values(owner=sa.bindparam("by"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,17 +143,17 @@ async def reserve(
     """
     attempt_id = new_id("at")
     await connection.execute(
-        sa.insert(attempts).values(
-            id=attempt_id,
-            job_id=job_id,
-            upstream=upstream,
-            operation=operation,
-            state=AttemptState.RESERVED,
-            slot=slot,
-            reserved_micros=price.micros,
-            price_source=price.source,
-            created_at=now_ms(),
-        )
+        _RESERVE,
+        {
+            "id": attempt_id,
+            "job_id": job_id,
+            "upstream": upstream,
+            "operation": operation,
+            "state": AttemptState.RESERVED,
+            "slot": slot,
+            "reserved_micros": price.micros,
+            "price_source": price.source,
+        },
     )
     return attempt_id
 
@@ -153,6 +164,7 @@ async def transition(
     to: AttemptState,
     *,
     only_from: Collection[AttemptState] | None = None,
+    token: str | None = None,
     **facts: Any,
 ) -> bool:
     """
@@ -163,22 +175,35 @@ async def transition(
         attempt_id: Which.
         to: The new state.
         only_from: A narrower set of states to come from than the machine allows.
+        token: When given, nothing is changed while another run's token stands on the attempt.
         facts: Columns learned with it: `owner`, `generation_id`, `answer`, `cost_micros`, `error`, `slot`, …
 
     Returns:
         False when the attempt was in no state that allows it; nothing is changed then.
     """
     allowed = _FROM[to] if only_from is None else _FROM[to] & frozenset(only_from)
-    values: dict[str, Any] = {"state": to, **facts}
+    statement = _step(to, allowed, priced="cost_micros" in facts)
+    if token is not None:
+        statement = statement.where(sa.or_(attempts.c.owner.is_(None), attempts.c.owner == token))
+    done = await connection.execute(statement, {"of_attempt": attempt_id, **facts})
+    return done.rowcount == 1
+
+
+@cache
+def _step(to: AttemptState, allowed: frozenset[AttemptState], *, priced: bool) -> sa.Update:
+    """Built once for each kind of step: to build a statement takes longer than to run it. Facts join as parameters."""
+    values: dict[str, Any] = {"state": to}
     if to is AttemptState.SENDING:
         values["sending_at"] = now_ms()
     if to in SETTLED:
         values |= {"slot": None, "ended_at": now_ms()}
-        values.setdefault("cost_micros", 0 if to is AttemptState.UNSOLD else attempts.c.reserved_micros)
-    done = await connection.execute(
-        sa.update(attempts).where(attempts.c.id == attempt_id, attempts.c.state.in_(allowed)).values(**values)
+        if not priced:
+            values["cost_micros"] = 0 if to is AttemptState.UNSOLD else attempts.c.reserved_micros
+    return (
+        sa.update(attempts)
+        .where(attempts.c.id == sa.bindparam("of_attempt"), attempts.c.state.in_(sorted(allowed)))
+        .values(**values)
     )
-    return done.rowcount == 1
 
 
 async def claim(connection: AsyncConnection, attempt: Attempt, owner: str) -> bool:
@@ -202,19 +227,28 @@ async def note(connection: AsyncConnection, attempt_id: str, **facts: Any) -> No
 
 async def still_owned(connection: AsyncConnection, attempt_id: str, owner: str) -> bool:
     """True while `owner` may write for this attempt; takes the row's lock, so that it stays true in this transaction."""
-    done = await connection.execute(
-        sa.update(attempts).where(attempts.c.id == attempt_id, attempts.c.owner == owner).values(owner=owner)
-    )
+    done = await connection.execute(_STILL_OWNED, {"of_attempt": attempt_id, "by": owner})
     return done.rowcount == 1
 
 
 async def get_open_or_none(connection: AsyncConnection, job_id: str) -> Attempt | None:
     """The job's one attempt that is neither unsold nor written off."""
-    found = await connection.execute(
-        sa.select(attempts).where(attempts.c.job_id == job_id, attempts.c.state.not_in(CLOSED))
-    )
+    found = await connection.execute(_OPEN, {"of_job": job_id})
     row = found.mappings().one_or_none()
     return None if row is None else _attempt(row)
+
+
+async def job_of_generation_or_none(
+    connection: AsyncConnection, upstream: str, generation_id: str
+) -> str | None:
+    """Id of the job whose attempt became this generation; None while no attempt is known to be it."""
+    found = await connection.execute(
+        sa.select(attempts.c.job_id)
+        .where(attempts.c.upstream == upstream, attempts.c.generation_id == generation_id)
+        .order_by(attempts.c.id)
+        .limit(1)
+    )
+    return found.scalar_one_or_none()
 
 
 async def of_jobs(connection: AsyncConnection, job_ids: Collection[str]) -> dict[str, list[Attempt]]:

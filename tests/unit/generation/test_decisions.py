@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from tests.support.rows import PRICE, add_job, pair
+from tests.support.rows import PRICE, add_attempt, add_job, pair
 
+from pressroom.database import Database, DatabaseAddress
 from pressroom.errors import Conflict, NotFound
+from pressroom.generation import decisions as decisions_module
 from pressroom.generation.decisions import Decisions
-from pressroom.generation.jobs import JobState
+from pressroom.generation.jobs import JobState, transition
 from pressroom.generation.jobs import get_one_or_none as job_or_none
 from pressroom.generation.tables import jobs
+from pressroom.settings import Settings
 from pressroom.spend import attempts
 from pressroom.spend.attempts import AttemptState
 
@@ -164,3 +167,68 @@ async def test_a_decision_is_taken_once(sqlite_database, decisions):
     await decisions.buy_again(job_id)
     with pytest.raises(Conflict, match="queued"):
         await decisions.adopt(job_id, "gen-1")
+
+
+@pytest.fixture
+async def meanwhile(upgraded_postgres, tmp_path, monkeypatch):
+    """On Postgres, where it can happen: something commits between a decision's look and its change."""
+    settings = Settings.load(home=tmp_path, database_url=upgraded_postgres)
+    database = Database(DatabaseAddress.parse(settings), settings.database)
+
+    def happens(work):
+        look = decisions_module._read
+
+        async def look_and_let_it_happen(connection, job_id):
+            seen = await look(connection, job_id)
+            async with database.write() as other:
+                await work(other, job_id)
+            return seen
+
+        monkeypatch.setattr(decisions_module, "_read", look_and_let_it_happen)
+        return Decisions(database)
+
+    yield database, happens
+    await database.close()
+
+
+async def test_a_job_that_is_dispatched_meanwhile_is_not_cancelled(meanwhile):
+    """Else its attempt would keep its slot for ever, or be bought for a job that has ended."""
+    database, happens = meanwhile
+    job_id = await _alone(database)
+
+    async def dispatch(connection, job_id):
+        await transition(connection, job_id, JobState.RUNNING)
+        await add_attempt(connection, job_id)
+
+    with pytest.raises(Conflict):
+        await happens(dispatch).cancel(job_id)
+    job, [attempt] = await _now(database, job_id)
+    assert (job.state, attempt.state) == (JobState.RUNNING, AttemptState.RESERVED)
+
+
+@pytest.mark.parametrize("method", ["adopt", "buy_again", "give_up"])
+async def test_an_answer_that_comes_meanwhile_wins_over_the_decision(meanwhile, method):
+    """What was bought is neither written off nor bought again, and the person is told."""
+    database, happens = meanwhile
+    job_id, attempt_id = await pair(database, JobState.UNCERTAIN, AttemptState.UNCERTAIN)
+
+    async def answer(connection, job_id):
+        await attempts.transition(connection, attempt_id, AttemptState.BOUGHT, generation_id="gen-1")
+        await transition(connection, job_id, JobState.QUEUED, continuing=True)
+        await transition(connection, job_id, JobState.RUNNING)
+
+    decisions = happens(answer)
+    with pytest.raises(Conflict, match="become known"):
+        await (decisions.adopt(job_id, "gen-2") if method == "adopt" else getattr(decisions, method)(job_id))
+    job, [attempt] = await _now(database, job_id)
+    assert (job.state, job.continuing) == (JobState.RUNNING, True)
+    assert (attempt.state, attempt.generation_id) == (AttemptState.BOUGHT, "gen-1")
+
+
+async def test_a_generation_belongs_to_one_job(sqlite_database, decisions):
+    """Adopted twice, one picture would be counted as two."""
+    first, _ = await pair(sqlite_database, JobState.UNCERTAIN, AttemptState.UNCERTAIN, slot=0)
+    second, _ = await pair(sqlite_database, JobState.UNCERTAIN, AttemptState.UNCERTAIN, slot=1)
+    await decisions.adopt(first, "gen-1")
+    with pytest.raises(Conflict, match=first):
+        await decisions.adopt(second, "gen-1")
