@@ -24,7 +24,10 @@ async def measure(names: list[str]) -> list[Figure]:
         for name in names:
             began = time.monotonic()
             print(f"{name}: load {os.getloadavg()[0]:.1f} ...", file=sys.stderr, flush=True)
-            figures += await LINES[name](rig)
+            found = await LINES[name](rig)
+            figures += found
+            for figure in found:  # the table comes last, and a run may be broken off
+                print(f"  {figure.name}: {figure.measured}", file=sys.stderr)
             print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return figures
 

@@ -68,7 +68,7 @@ async def latency(rig: Rig) -> list[Figure]:
     """One figure for each database, at 1 and at 64 in flight."""
     figures = []
     for kind in DATABASES:
-        for at_once, count, scale, goals in ((1, 200, 0.0, (40.0, 150.0)), (64, 192, SCALE, (None, 400.0))):
+        for at_once, count, scale, goals in ((1, 120, 0.0, (40.0, 150.0)), (64, 128, SCALE, (None, 400.0))):
             added, peer = await _added(rig, kind, at_once, count=count, scale=scale)
             half, most = percentile(added, 0.5), percentile(added, 0.99)
             wanted_half, wanted_most = goals

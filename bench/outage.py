@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -30,6 +31,7 @@ SCALE = 0.06
 @contextlib.contextmanager
 def _s3() -> Iterator[str]:
     """An S3 server with a bucket; its address."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it prints a line for each request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

@@ -25,7 +25,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 TURNS = 15
 NUMBERS = {
     "sqlite": "WITH RECURSIVE numbers(n) AS (SELECT :start UNION ALL SELECT n + 1 FROM numbers WHERE n < :stop)",
-    "postgresql": "WITH numbers AS (SELECT n FROM generate_series(:start, :stop) AS n)",
+    "postgresql": "WITH numbers AS (SELECT n FROM generate_series(CAST(:start AS bigint), CAST(:stop AS bigint)) AS n)",
 }
 """A table of numbers in each dialect."""
 

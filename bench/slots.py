@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SLOTS = 8
 WORKERS = 3
-JOBS = 160
+JOBS = 112
 CASES = (
     ("0.8-1.2 s, one quality", 0.125, ("medium",)),
     ("0.5-1.5 s, three qualities", 0.11, ("low", "medium", "high")),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SLOTS = 64
 ROUNDS = 3
-JOBS = 400
+JOBS = 300
 CASES = (("sqlite", 1, 70.0), ("postgres", 2, 150.0))
 """Database, worker processes, goal in jobs per second."""
 

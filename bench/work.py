@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from pressroom.database import now_ms
-from pressroom.generation.admission import Submission, admit
+from pressroom.generation.admission import Submission, admit_many
 from pressroom.generation.tables import jobs
 from pressroom.ideogram import ImageRequest, Wire
 
@@ -33,8 +33,8 @@ async def submit(app: App, wanted: Sequence[Submission]) -> None:
     """Admit them as a campaign does: validated and routed one by one, many rows in a transaction."""
     for start in range(0, len(wanted), CHUNK):
         async with app.database.write() as connection:
-            for one in wanted[start : start + CHUNK]:
-                await admit(connection, one, one.call(), upstream=app.upstream)
+            part = [(one, one.call()) for one in wanted[start : start + CHUNK]]
+            await admit_many(connection, part, upstream=app.upstream)
 
 
 async def hold_back(app: App) -> None:

@@ -36,7 +36,6 @@ from pressroom.errors import (
     InvalidSettings,
 )
 from pressroom.telemetry import event_logger
-from pathlib import Path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

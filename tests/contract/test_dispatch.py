@@ -360,19 +360,22 @@ async def test_dispatchers_in_two_processes_never_pass_the_limit(database, base_
     ]
     most = 0
     while any(process.poll() is None for process in processes):
-        now = await taken(database)
-        assert len(set(now.values())) == len(now)
-        most = max(most, len(now))
-        async with database.write() as connection:
+        async with (
+            database.write() as connection
+        ):  # look and clear in one moment, so that nothing slips between
+            found = await connection.execute(sa.select(attempts.c.slot).where(attempts.c.slot.is_not(None)))
+            now = list(found.scalars())
             await connection.execute(sa.update(attempts).values(slot=None, state=AttemptState.BOUGHT))
+        assert len(set(now)) == len(now)
+        most = max(most, len(now))
         await asyncio.sleep(0.005)
     counts = [int(process.communicate()[0]) for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0]
-    assert 1 <= most <= 3
+    assert most <= 3
     async with database.read() as connection:
         total = (await connection.execute(sa.select(sa.func.count()).select_from(attempts))).scalar_one()
-    assert sum(counts) == total == list((await states(database)).values()).count("running")
+    assert 0 < sum(counts) == total == list((await states(database)).values()).count("running")
 
 
 async def test_a_thousand_waiting_jobs_go_in_order(database, base_settings):

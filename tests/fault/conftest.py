@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fault.rig import Rig
 from tests.support.emulator import emulator_thread
-from tests.support.processes import Place, Workers
+from tests.support.place import Place
+from tests.support.processes import Spares, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +26,20 @@ IMPATIENT = {
 """Settings with which lost answers, oversized pictures and hopeless ones show at once."""
 
 
+@pytest.fixture(scope="session")
+def spares() -> Iterator[Spares]:
+    """Worker processes that have loaded already."""
+    with Spares() as opened:
+        yield opened
+
+
 @contextmanager
-def opened_rig(folder: Path, template: Path, **values: Any) -> Iterator[Rig]:
+def opened_rig(folder: Path, template: Path, spares: Spares, **values: Any) -> Iterator[Rig]:
     """An emulator of its own, an upgraded SQLite database, and workers that end with it."""
     home = folder / "home"
     home.mkdir()
     shutil.copy(template, home / "pressroom.sqlite")
-    with emulator_thread(folder / "books.sqlite", time_scale=0) as emulator, Workers() as workers:
+    with emulator_thread(folder / "books.sqlite", time_scale=0) as emulator, Workers(spares) as workers:
         yield Rig(
             emulator=emulator,
             workers=workers,
@@ -40,18 +48,22 @@ def opened_rig(folder: Path, template: Path, **values: Any) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def rig(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> Iterator[Rig]:
+def rig(
+    request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path, spares: Spares
+) -> Iterator[Rig]:
     """A rig for one test."""
-    with opened_rig(tmp_path, sqlite_template) as opened:
+    with opened_rig(tmp_path, sqlite_template, spares) as opened:
         yield opened
         request.node.user_properties.append((FAULTS, opened.injected()))
 
 
 @pytest.fixture(scope="module")
-def working_rig(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Rig]:
+def working_rig(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, spares: Spares
+) -> Iterator[Rig]:
     """A rig whose one worker goes through a whole table of faults; see `shared_rig`."""
     folder = tmp_path_factory.mktemp("rig")
-    with opened_rig(folder, sqlite_template, **IMPATIENT) as opened:
+    with opened_rig(folder, sqlite_template, spares, **IMPATIENT) as opened:
         opened.start()
         yield opened
 

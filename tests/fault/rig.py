@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.support.judge import judge, read_evidence
-from tests.support.processes import until
+from tests.support.place import until
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tests.support.emulator import Entry, RunningEmulator
-    from tests.support.processes import Place, Worker, Workers
+    from tests.support.place import Place
+    from tests.support.processes import Worker, Workers
 
 
 @dataclass
@@ -101,5 +102,6 @@ class Rig:
     def settled(self, jobs: Collection[str], **judged: Any) -> list[str]:
         """Wait until nothing moves any more, have it judged, and return the states reached."""
         states = self.place.wait_until_settled(jobs)
-        assert judge(read_evidence(self.place, self.emulator.control), **judged) == []
+        findings = judge(read_evidence(self.place, self.emulator.control), **judged)
+        assert not findings, "\n".join(findings)
         return states

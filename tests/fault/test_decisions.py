@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.support.processes import until
+from tests.support.place import until
 
 from pressroom.errors import Conflict, GenerationNotFound
 

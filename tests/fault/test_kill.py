@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.processes import until
+from tests.support.place import until
 
 LOST = "uncertain: lost answer"
 WIRES = ["auto", "v3"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.support.emulator import emulator_process, emulator_thread, free_port
 from tests.support.judge import judge, read_evidence
-from tests.support.processes import Place, until
+from tests.support.place import Place, until
 
 
 @pytest.fixture

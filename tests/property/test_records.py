@@ -36,7 +36,7 @@ VALUES = {
     "metadata": st.dictionaries(TEXT, TEXT, max_size=4),
     "fallback": st.booleans(),
 }
-OPTIONAL = {name for name in asset_rows.columns.keys() if asset_rows.columns[name].nullable}
+OPTIONAL = {name for name, column in asset_rows.columns.items() if column.nullable}
 RECORDS = st.builds(
     asset,
     **{

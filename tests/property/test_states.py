@@ -5,31 +5,37 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.support.rows import OPERATION, PRICE, add_job
+from tests.support.rows import OPERATION, PRICE, add_job, asset
 
 from pressroom.app import upgrade
+from pressroom.catalog import assets as catalog
 from pressroom.database import Database, DatabaseAddress
-from pressroom.errors import Conflict
+from pressroom.errors import Conflict, GenerationNotFound, OutcomeUnknown
 from pressroom.fleet.slots import free_slots
-from pressroom.generation import jobs
+from pressroom.generation import jobs, records
 from pressroom.generation.decisions import Decisions
-from pressroom.generation.jobs import ENDED, JobState
-from pressroom.generation.outcomes import RULES
-from pressroom.settings import Settings
+from pressroom.generation.jobs import ENDED, HeldFor, JobState
+from pressroom.generation.outcomes import LOST, RULES, failed_generation, outcome_of
+from pressroom.generation.records import Run
+from pressroom.ideogram import Generation, Status
+from pressroom.settings import GenerationSettings, Settings
 from pressroom.spend import attempts
 from pressroom.spend.attempts import CLOSED, SETTLED, AttemptState
 from pressroom.spend.tables import attempts as attempt_rows
 
 LIMIT = 2
-OUTCOMES = [outcome for _, outcome in RULES]
-EXAMPLES = settings(max_examples=25, stateful_step_count=30, deadline=None)
+WHICH = st.integers(0, 20)
+HOME = (JobState.COMPLETED, JobState.FILTERED, JobState.FAILED)
+EXAMPLES = settings(max_examples=40, stateful_step_count=40, deadline=None)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,13 +81,43 @@ class Rows(RuleBasedStateMachine):
         return True
 
 
+@dataclass
+class Vendor:
+    """The truth about one attempt: how often it was posted, and what became of it there."""
+
+    posts: int = 0
+    accepted: bool = False
+    failed: bool = False
+
+    @property
+    def costs(self):
+        return self.accepted and not self.failed
+
+
+@dataclass(eq=False)
+class Acting:
+    """A run that has not ended, with the answer to its post while that is on its way."""
+
+    run: Run
+    answer: object = None
+    taken_for_dead: bool = False
+
+
+ANSWERS = ["accepted", "lost", *(kind for kind, _ in RULES if kind is not OutcomeUnknown)]
+
+
 class OneJob(Rows):
-    """One job among events that come in any order: dispatches, runs, late answers, and a person who decides."""
+    """One job, any number of runs of it that overlap, a vendor that keeps the truth, and a person who decides."""
 
     def __init__(self):
         super().__init__()
-        self.posts = 0
-        self.history = []
+        self.acting: list[Acting] = []
+        self.vendor: dict[str, Vendor] = {}
+        self.settled: dict[str, AttemptState] = {}
+        self.tokens = 0
+        self.parts = SimpleNamespace(
+            database=self.database, settings=GenerationSettings(), spool_id="spool_1", key_fingerprint="ab"
+        )
 
     @initialize()
     def admitted(self):
@@ -93,11 +129,12 @@ class OneJob(Rows):
             job = await jobs.get_one_or_none(connection, self.job_id)
             return job, (await attempts.of_jobs(connection, [self.job_id]))[self.job_id]
 
-        before = dict(self.history[-1][1]) if self.history else {}
         self.job, self.attempts = self.write(read)
-        self.history.append((self.job.state, {one.id: one.state for one in self.attempts}))
-        self.settled_before = {key for key, state in before.items() if state in SETTLED}
-        self.before = before
+
+    def do(self, work):
+        done = self.loop.run_until_complete(work)
+        self.look()
+        return done
 
     @property
     def attempt(self):
@@ -105,88 +142,162 @@ class OneJob(Rows):
 
     @precondition(lambda self: self.job.state is JobState.QUEUED)
     @rule()
-    def dispatched(self):
+    def is_dispatched(self):
         async def work(connection):
-            if not await jobs.transition(connection, self.job_id, JobState.RUNNING):
+            assert await jobs.transition(connection, self.job_id, JobState.RUNNING)
+            if self.job.continuing:
                 return
-            if not self.job.continuing:
-                [slot, *_] = await free_slots(connection, "emulator", LIMIT)
-                await attempts.reserve(
-                    connection,
-                    job_id=self.job_id,
-                    upstream="emulator",
-                    operation=OPERATION,
-                    slot=slot,
-                    price=PRICE,
-                )
-
-        self.write(work)
-        self.look()
-
-    @precondition(lambda self: self.job.state is JobState.RUNNING and self.attempt is not None)
-    @rule()
-    def sends(self):
-        async def work(connection):
-            return await attempts.transition(
-                connection, self.attempt.id, AttemptState.SENDING, owner="worker/1"
-            )
-
-        self.posts += self.write(work)
-        self.look()
-
-    @precondition(lambda self: self.attempts)
-    @rule(to=st.sampled_from([AttemptState.ACCEPTED, AttemptState.BOUGHT]), which=st.integers(0, 20))
-    def a_fact_comes_however_late(self, to, which):
-        """About any attempt, at any time, as a run that was overtaken would write it."""
-        attempt = self.attempts[which % len(self.attempts)]
-        if attempt.state is AttemptState.RESERVED:
-            return
-
-        async def work(connection):
-            written = await attempts.transition(connection, attempt.id, to, generation_id=f"gen-{attempt.id}")
-            if not written:
-                await attempts.note(connection, attempt.id, generation_id=f"gen-{attempt.id}")
-            await jobs.transition(
+            [slot, *_] = await free_slots(connection, "emulator", LIMIT)
+            attempt_id = await attempts.reserve(
                 connection,
-                self.job_id,
-                JobState.QUEUED,
-                only_from=frozenset({JobState.UNCERTAIN}) if written else frozenset(),
-                continuing=True,
+                job_id=self.job_id,
+                upstream="emulator",
+                operation=OPERATION,
+                slot=slot,
+                price=PRICE,
             )
+            self.vendor[attempt_id] = Vendor()
 
         self.write(work)
         self.look()
 
-    @precondition(lambda self: self.job.state is JobState.RUNNING and self.attempt is not None)
-    @rule(outcome=st.sampled_from(OUTCOMES))
-    def the_answer_is_an_error(self, outcome):
-        if self.attempt.state not in {AttemptState.SENDING, AttemptState.ACCEPTED}:
-            return
-
-        async def work(connection):
-            if await attempts.transition(connection, self.attempt.id, outcome.attempt):
-                await jobs.transition(
-                    connection, self.job_id, outcome.job, reason=outcome.reason, continuing=False
-                )
-
-        self.write(work)
-        self.look()
-
-    @precondition(lambda self: self.job.state is JobState.RUNNING and self.attempt is not None)
-    @rule(to=st.sampled_from([JobState.COMPLETED, JobState.FAILED, JobState.FILTERED]))
-    def comes_home(self, to):
-        if self.attempt.state is AttemptState.BOUGHT:
-            self.write(
-                lambda connection: jobs.transition(
-                    connection, self.job_id, to, reason="missing", continuing=False
-                )
-            )
-            self.look()
-
-    @precondition(lambda self: self.job.state is JobState.RUNNING)
+    @precondition(lambda self: self.attempt is not None and self.job.state is JobState.RUNNING)
     @rule()
-    def its_run_vanishes(self):
-        """Nobody owes it a run any more: it has another turn, with what it has."""
+    def a_run_begins(self):
+        """The first, or one that the engine has handed on although another may still be at it."""
+        attempt, self.tokens = self.attempt, self.tokens + 1
+        run = Run(parts=self.parts, job=self.job, attempt=attempt, token=f"worker/{self.tokens}")
+        if attempt.state is AttemptState.SENDING and any(
+            other.run.token == attempt.owner and not other.taken_for_dead for other in self.acting
+        ):
+            return
+        if attempt.state is not AttemptState.RESERVED and not self.do(records.take_over(run)):
+            return
+        if attempt.state is AttemptState.SENDING:
+            self.do(records.record_outcome(run, LOST, message="its worker vanished"))
+            return
+        self.acting.append(Acting(run))
+
+    def one(self, which):
+        return self.acting[which % len(self.acting)]
+
+    @precondition(lambda self: self.acting)
+    @rule(which=WHICH)
+    def a_run_is_taken_for_dead(self, which):
+        """As when it is stopped for a while; it goes on later, with what it knew."""
+        self.one(which).taken_for_dead = True
+
+    @precondition(lambda self: self.acting)
+    @rule(which=WHICH)
+    def a_run_dies(self, which):
+        self.acting.remove(self.one(which))
+
+    @precondition(lambda self: self.acting)
+    @rule(which=WHICH, answer=st.sampled_from(ANSWERS), accepts=st.booleans())
+    def a_run_posts(self, which, answer, accepts):
+        one = self.one(which)
+        if one.run.attempt.state is not AttemptState.RESERVED or one.taken_for_dead:  # its lease is stale
+            return
+        if not self.do(records.begin_sending(one.run)):
+            self.acting.remove(one)
+            return
+        truth = self.vendor[one.run.attempt.id]
+        truth.posts += 1
+        truth.accepted = answer == "accepted" or (answer == "lost" and accepts)
+        one.answer = answer
+
+    @precondition(lambda self: self.acting)
+    @rule(which=WHICH, at_once=st.booleans())
+    def an_answer_arrives(self, which, at_once):
+        one = self.one(which)
+        if one.answer is None:
+            return
+        answer, one.answer = one.answer, None
+        if answer == "accepted":
+            name = f"gen-{one.run.attempt.id}"
+            if at_once:
+                goes_on = self.do(records.record_bought(one.run, [], cost_micros=None, generation_id=name))
+            else:
+                goes_on = self.do(records.record_accepted(one.run, name))
+            if goes_on:
+                return
+        else:
+            error = OutcomeUnknown("lost") if answer == "lost" else answer("refused")
+            self.do(records.record_outcome(one.run, outcome_of(error), error=error))
+        self.acting.remove(one)
+
+    @precondition(lambda self: self.acting)
+    @rule(which=WHICH, end=st.sampled_from(["bought", "failed", "pending", "key", "unknown"]))
+    def a_run_polls(self, which, end):
+        one = self.one(which)
+        run = one.run
+        if run.attempt.state not in {AttemptState.ACCEPTED, AttemptState.UNCERTAIN}:
+            return
+        assert run.attempt.generation_id, "it polls for nothing"
+        truth = self.vendor[run.attempt.id]
+        if end == "bought" and not truth.failed:
+            if self.do(records.record_bought(run, [], cost_micros=7, generation_id=None)):
+                return
+        elif end == "failed" and run.attempt.state is AttemptState.ACCEPTED and self.ended(run) is None:
+            truth.failed = True
+            generation = Generation("gen", Status.FAILED, failure_reason=None)
+            outcome = failed_generation(generation, failures=run.job.failures + 1, attempts=3)
+            self.do(records.record_outcome(run, outcome, message="failed", failures=1))
+        elif end == "pending" and run.attempt.state is AttemptState.ACCEPTED:
+            self.do(records.record_pending_too_long(run, "pending"))
+            return
+        elif end == "key":
+            self.do(
+                records.leave(run, to=JobState.HELD, reason=HeldFor.KEY, message="no key", continuing=True)
+            )
+        elif end == "unknown":
+            error = GenerationNotFound("unknown")
+            self.do(records.record_outcome(run, LOST, error=error))
+        else:
+            return
+        self.acting.remove(one)
+
+    def ended(self, run):
+        """The state that the attempt is settled in, None while it is open: the vendor never fails what it delivered."""
+        state = next(one.state for one in self.attempts if one.id == run.attempt.id)
+        return state if state in SETTLED else None
+
+    @precondition(lambda self: self.acting)
+    @rule(which=WHICH, way=st.sampled_from([*HOME, "later"]))
+    def a_run_comes_home(self, which, way):
+        one = self.one(which)
+        if one.run.attempt.state is not AttemptState.BOUGHT:
+            return
+        self.acting.remove(one)
+        if way == "later":
+            self.do(
+                records.leave(one.run, to=JobState.QUEUED, reason="storage", message="later", continuing=True)
+            )
+            return
+        found = (
+            [asset(job_id=self.job_id, attempt_id=one.run.attempt.id)] if way is JobState.COMPLETED else []
+        )
+        missing = [{"reason": "gone"}] if way is JobState.FAILED else []
+        self.do(
+            records.record_home(one.run, found, state=way, filtered_count=0, missing=missing, message=None)
+        )
+
+    @precondition(lambda self: self.acting)
+    @rule(which=WHICH)
+    def a_run_leaves_before_it_sends(self, which):
+        one = self.one(which)
+        if one.run.attempt.state is AttemptState.RESERVED:
+            self.acting.remove(one)
+            self.do(
+                records.leave(
+                    one.run, to=JobState.QUEUED, reason="storage", message="no room", continuing=False
+                )
+            )
+
+    @precondition(lambda self: self.job.state is JobState.RUNNING and not self.acting)
+    @rule()
+    def nobody_owes_it_a_run(self):
+        """It has another turn, with what it has."""
         self.write(
             lambda connection: jobs.transition(
                 connection, self.job_id, JobState.QUEUED, continuing=self.attempt is not None
@@ -202,9 +313,10 @@ class OneJob(Rows):
         if not done:
             assert before == (self.job, self.attempts)
 
+    @precondition(lambda self: self.attempt is not None and self.vendor[self.attempt.id].accepted)
     @rule()
     def a_person_adopts(self):
-        self.decide("adopt", self.job_id, "gen-adopted")
+        self.decide("adopt", self.job_id, f"gen-{self.attempt.id}")
         self.look()
 
     @invariant()
@@ -212,44 +324,69 @@ class OneJob(Rows):
         assert sum(one.open for one in self.attempts) <= 1
 
     @invariant()
-    def every_post_is_told_by_an_attempt_of_its_own(self):
-        """Nothing is sent twice under one reservation, and nothing is sent without one."""
-        assert self.posts == sum(one.sending_at is not None for one in self.attempts)
+    def nothing_is_posted_twice(self):
+        """And nothing is posted that its row does not tell of."""
+        for one in self.attempts:
+            assert self.vendor[one.id].posts == (one.sending_at is not None)
+
+    @invariant()
+    def nothing_is_bought_twice(self):
+        """But by a person's word: a second purchase needs the first one written off."""
+        bought = [one for one in self.attempts if self.vendor[one.id].costs]
+        assert sum(one.state is not AttemptState.WRITTEN_OFF for one in bought) <= 1
+
+    @invariant()
+    def what_was_bought_is_never_called_unsold(self):
+        for one in self.attempts:
+            assert not (one.state is AttemptState.UNSOLD and self.vendor[one.id].costs)
 
     @invariant()
     def what_is_settled_stays_settled(self):
-        now = self.history[-1][1]
-        assert all(now[key] is self.before[key] for key in self.settled_before)
+        for one in self.attempts:
+            if one.state in SETTLED:
+                assert self.settled.setdefault(one.id, one.state) is one.state
+            assert one.state in SETTLED or one.id not in self.settled
 
     @invariant()
     def money_is_stated_exactly_when_it_is_settled(self):
         for one in self.attempts:
             assert (one.state in SETTLED) is (one.cost_micros is not None)
             assert (one.state in SETTLED) is (one.ended_at is not None)
-            assert not one.cost_micros if one.state is AttemptState.UNSOLD else one.cost_micros != 0
+            assert (one.state is AttemptState.UNSOLD) is (one.cost_micros == 0)
 
     @invariant()
     def only_what_may_be_with_the_vendor_has_a_place(self):
         for one in self.attempts:
             assert one.slot is None or one.state not in SETTLED
-        assert len({one.slot for one in self.attempts if one.slot is not None}) <= LIMIT
 
     @invariant()
-    def a_continuing_job_has_something_to_continue(self):
-        """And one that would buy anew has nothing open: else dispatch would stumble over it for ever."""
+    def a_waiting_job_continues_exactly_what_it_has(self):
+        """One that would buy anew has nothing open, else dispatch would stumble over it for ever."""
         if self.job.state is JobState.QUEUED:
             assert self.job.continuing is (self.attempt is not None)
 
     @invariant()
     def an_uncertain_attempt_is_a_question_that_somebody_can_answer(self):
-        """It is never left lying under a job that has ended."""
+        """It is never left lying under a job that has ended, nor run without an id to ask for."""
         if self.attempt is not None and self.attempt.state is AttemptState.UNCERTAIN:
             assert self.job.state not in ENDED
+            if self.job.state in {JobState.QUEUED, JobState.RUNNING}:
+                assert self.attempt.generation_id is not None
 
     @invariant()
     def a_cancelled_job_has_bought_nothing(self):
         if self.job.state is JobState.CANCELLED:
             assert all(one.state in CLOSED for one in self.attempts)
+
+    @invariant()
+    def a_picture_is_in_the_catalog_once(self):
+        async def count(connection):
+            return (await catalog.of_jobs(connection, [self.job_id]))[self.job_id]
+
+        found = self.write(count)
+        assert len({one.attempt_id for one in found}) == len(found)
+        if self.job.state is JobState.COMPLETED:
+            assert found
 
     @invariant()
     def an_end_has_its_time(self):
@@ -279,7 +416,7 @@ class ManyJobs(Rows):
             )
 
         taken = self.write(work)
-        assert (taken is None) is (len(self.in_flight()) == LIMIT and taken is None)
+        assert (taken is None) is (len(self.open) == LIMIT)
         if taken is not None:
             self.open.append(taken)
 

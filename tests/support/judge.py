@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.emulator import Control, Entry
-    from tests.support.processes import Place
+    from tests.support.place import Place
 
 ENDED = {"completed", "filtered", "failed", "cancelled"}
 WAITS_FOR_A_PERSON = {"held", "uncertain"}
@@ -65,9 +65,7 @@ def local_objects(folder: Path) -> dict[str, str]:
     }
 
 
-def read_evidence(
-    place: Place, control: Control, *, objects: Mapping[str, str] | None = None, spools: tuple[Path, ...] = ()
-) -> Evidence:
+def read_evidence(place: Place, control: Control, *, objects: Mapping[str, str] | None = None) -> Evidence:
     """
     Read ledger, tables, store and spool.
 
@@ -75,7 +73,6 @@ def read_evidence(
         place: Whose database, upstream, spool and local store.
         control: The emulator's.
         objects: What the store holds, where it is no folder of the place.
-        spools: Spools of further places on the same database.
     """
     jobs = {
         row["id"]: dict(row) for row in place.rows("SELECT * FROM jobs WHERE upstream = ?", place.upstream)
@@ -93,7 +90,7 @@ def read_evidence(
         assets=[dict(row) for row in assets],
         open_runs=[row["workflow_uuid"] for row in runs],
         objects=dict(objects) if objects is not None else local_objects(place.home / "images"),
-        spooled={path.name for spool in (place.home / "spool", *spools) for path in spool.glob("at_*")},
+        spooled={path.name for path in (place.home / "spool").glob("at_*")},
     )
 
 

@@ -81,6 +81,11 @@ def _unprivileged() -> dict[str, Any]:
     raise AssertionError("root cannot run PostgreSQL, and there is no user to run it as")
 
 
+def _dies_with_us() -> list[str]:
+    """The words before a command that end it, as in a crash, when the tests are killed; Linux has them."""
+    return ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -149,7 +154,15 @@ class PostgresServer:
         options = [part for name, value in self.options.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self.programs / "postgres", "-D", self.data, "-p", str(self.port), *options],
+                [
+                    *_dies_with_us(),
+                    self.programs / "postgres",
+                    "-D",
+                    self.data,
+                    "-p",
+                    str(self.port),
+                    *options,
+                ],
                 stdout=log,
                 stderr=log,
                 cwd="/",

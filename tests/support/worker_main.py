@@ -1,6 +1,9 @@
 """
 A worker for tests: `pressroom worker`, which also kills or stops itself at a named event of its own log.
 
+It loads everything first and then waits for one line of JSON on standard input: `environment`, `home` to work in, and
+`log` to write to. So a test has a worker at once that began to load while the test before was waiting for something.
+
 `PRESSROOM_TEST_KILL_AT=run.posted` sends SIGKILL to this process the moment that event is logged, `run.posted:3` the
 third time. `PRESSROOM_TEST_STOP_AT` sends SIGSTOP, and after SIGCONT once more at the same event of another job, unless
 the file named by `PRESSROOM_TEST_GO` is there by then: a process may be stopped while another of its tasks holds the
@@ -9,11 +12,16 @@ database, and then the test has to try again. The product has no hook for this: 
 
 from __future__ import annotations
 
+import importlib
+import json
 import logging
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
+
+from pressroom.cli import main as pressroom
 
 
 class Trap(logging.Handler):
@@ -40,14 +48,31 @@ class Trap(logging.Handler):
             self._let_pass.add(event["job"])
 
 
+def load() -> None:
+    """Import what a worker imports."""
+    for name in ("cli.worker", "cli.opening", "app", "engine", "generation.worker", "spend.prices"):
+        importlib.import_module(f"pressroom.{name}")
+
+
+def become(order: dict[str, Any]) -> None:
+    """Take on the environment, the folder and the log that a test has ordered."""
+    os.environ.update(order["environment"])
+    os.chdir(order["home"])
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+
+
 def main() -> None:
-    kill_at, stop_at = (os.environ.pop(f"PRESSROOM_TEST_{name}_AT", "") for name in ("KILL", "STOP"))
-    go = Path(os.environ.pop("PRESSROOM_TEST_GO"))
-    for where, file in ((kill_at, None), (stop_at, go)):
+    load()
+    line = sys.stdin.readline()
+    if not line:
+        return
+    become(json.loads(line))
+    kill_at, stop_at, go = (os.environ.pop(f"PRESSROOM_TEST_{name}") for name in ("KILL_AT", "STOP_AT", "GO"))
+    for where, file in ((kill_at, None), (stop_at, Path(go))):
         if where:
             logging.getLogger("pressroom").addHandler(Trap(where, file))
-    from pressroom.cli import main as pressroom
-
     sys.argv = ["pressroom", "worker"]
     pressroom()
 

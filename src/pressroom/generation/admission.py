@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -131,28 +131,47 @@ async def admit(connection: AsyncConnection, submission: Submission, call: Call,
     Returns:
         The job's id.
     """
-    job_id = new_id("job")
-    await connection.execute(
-        _NEW,
-        {
-            "id": job_id,
-            "upstream": upstream,
-            "project": submission.project,
-            "state": JobState.QUEUED,
-            "request": {
-                "model": DEFAULT_MODEL_OF_WIRE[submission.wire],
-                **submission.request.model_dump(mode="json", exclude_none=True),
-            },
-            "call": call.to_json(),
-            "request_hash": request_hash(call),
-            "tags": sorted(set(submission.tags)),
-            "metadata": dict(submission.metadata),
-            "continuing": False,
-            "dispatches": 0,
-            "failures": 0,
-            "backoffs": 0,
-            "filtered_count": 0,
-            "missing": [],
+    return (await admit_many(connection, [(submission, call)], upstream=upstream))[0]
+
+
+async def admit_many(
+    connection: AsyncConnection, wanted: Sequence[tuple[Submission, Call]], *, upstream: str
+) -> list[str]:
+    """
+    Write many job rows in one statement; on Postgres that spares the way to the server and back for each.
+
+    Args:
+        connection: An open write transaction.
+        wanted: What is asked for, each with what its `call()` gave; some hundreds at a time keep memory flat.
+        upstream: As in `admit`.
+
+    Returns:
+        The jobs' ids in the same order.
+    """
+    rows = [_row(submission, call, upstream) for submission, call in wanted]
+    if rows:
+        await connection.execute(_NEW, rows)
+    return [row["id"] for row in rows]
+
+
+def _row(submission: Submission, call: Call, upstream: str) -> dict[str, Any]:
+    return {
+        "id": new_id("job"),
+        "upstream": upstream,
+        "project": submission.project,
+        "state": JobState.QUEUED,
+        "request": {
+            "model": DEFAULT_MODEL_OF_WIRE[submission.wire],
+            **submission.request.model_dump(mode="json", exclude_none=True),
         },
-    )
-    return job_id
+        "call": call.to_json(),
+        "request_hash": request_hash(call),
+        "tags": sorted(set(submission.tags)),
+        "metadata": dict(submission.metadata),
+        "continuing": False,
+        "dispatches": 0,
+        "failures": 0,
+        "backoffs": 0,
+        "filtered_count": 0,
+        "missing": [],
+    }

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = event_logger(__name__)
 
+_KNOWN = frozenset({AttemptState.ACCEPTED, AttemptState.BOUGHT})
+"""An attempt in one of these has something to go on with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
@@ -169,19 +172,20 @@ async def _record(run: Run, to: AttemptState, **facts: Any) -> bool:
             written = await attempts.transition(connection, run.attempt.id, to, **facts)
             if not written:
                 await _note_late(connection, run, facts)
-            # A fact about an uncertain job sends it on its way again, with a run of its own.
-            moved = await jobs.transition(
+            now = await attempts.get_open_or_none(connection, run.job.id)
+            known = now is not None and now.id == run.attempt.id and now.state in _KNOWN
+            # A fact about an uncertain job's attempt sends it on its way again, with a run of its own.
+            moved = known and await jobs.transition(
                 connection,
                 run.job.id,
                 JobState.QUEUED,
                 only_from=frozenset({JobState.UNCERTAIN}),
                 continuing=True,
             )
-            now = await attempts.get_open_or_none(connection, run.job.id)
         return None if moved or now is None or now.id != run.attempt.id else now
 
     now = await parts.database.patiently(work)
-    if now is None or now.owner != run.token or now.state not in {AttemptState.ACCEPTED, AttemptState.BOUGHT}:
+    if now is None or now.owner != run.token or now.state not in _KNOWN:
         log.warning("run.overtaken", **run.facts)
         return False
     run.attempt = now

@@ -6,7 +6,7 @@ import pytest
 
 from pressroom.errors import InvalidRequest
 from pressroom.generation import jobs
-from pressroom.generation.admission import LONGEST_TAG, MOST_TAGS, Submission, admit, request_hash
+from pressroom.generation.admission import LONGEST_TAG, MOST_TAGS, Submission, admit, admit_many, request_hash
 from pressroom.generation.jobs import JobState
 from pressroom.ideogram import ImageRequest, Wire
 
@@ -55,6 +55,19 @@ async def test_several_jobs_share_a_transaction_and_keep_their_order(database):
         made = [await admit(connection, submission, call, upstream="emulator") for _ in range(50)]
 
     assert sorted(set(made)) == made
+
+
+async def test_many_jobs_are_written_in_one_statement_in_the_order_asked_for(database):
+    """Ids come back in the order of the requests and sort by age; nothing asked for is nothing written."""
+    wanted = [_submission(prompt=f"picture {number}") for number in range(30)]
+    async with database.write() as connection:
+        made = await admit_many(connection, [(one, one.call()) for one in wanted], upstream="emulator")
+        found = [await jobs.get_one_or_none(connection, job_id) for job_id in made]
+        none = await admit_many(connection, [], upstream="emulator")
+
+    assert [one.request.prompt for one in wanted] == [job.request["prompt"] for job in found]
+    assert sorted(made) == made
+    assert none == []
 
 
 @pytest.mark.parametrize(
