@@ -48,6 +48,13 @@ log = event_logger(__name__)
 
 T = TypeVar("T")
 
+CONNECT_S = 5
+"""Seconds to reach a Postgres server."""
+
+IDLE_S = 1.0
+"""Seconds after which an unused connection is asked whether it is still there. A server that restarted meanwhile is noticed
+here; one that restarts between two uses within a second fails one transaction, which is repeated or told."""
+
 ROOM_BYTES = 16 * 1024 * 1024
 """Bytes that a SQLite file's disk must have free before something is bought: a job's rows are a few kilobytes."""
 
@@ -143,9 +150,9 @@ class Database:
                 hide_parameters=True,  # they hold prompts, and errors end up in logs
                 pool_size=settings.pool,
                 max_overflow=0,
-                pool_pre_ping=True,
-                connect_args={"connect_timeout": 5, "prepare_threshold": None},
+                connect_args={"connect_timeout": CONNECT_S},
             )
+            _ping_the_idle(self._engine.sync_engine)
         # Under READ COMMITTED each statement sees its own moment anyway, so reads spare the server BEGIN and ROLLBACK.
         self._reader = (
             self._engine
@@ -202,7 +209,7 @@ class Database:
                 self.address.url.set(drivername="postgresql+psycopg"),
                 hide_parameters=True,  # they hold prompts, and errors end up in logs
                 pool_pre_ping=True,
-                connect_args={"connect_timeout": 5, "prepare_threshold": None},
+                connect_args={"connect_timeout": CONNECT_S},
                 **pooled,
             )
         return engine
@@ -251,6 +258,23 @@ def prepare_home(home: Path) -> None:
         raise DatabaseUnusable(
             f"PRESSROOM_HOME {home} cannot be made ({error.strerror}); name a folder that can be written"
         ) from error
+
+
+def _ping_the_idle(engine: sa.Engine) -> None:
+    """See that a connection that lay idle is still there before it is used; a busy one is not asked each time."""
+
+    @event.listens_for(engine, "checkin")
+    def _checkin(_connection: object, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _checkout(connection: Any, record: Any, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("idle_since", 0.0) < IDLE_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise sa.exc.DisconnectionError from error  # the pool takes another one
 
 
 def _sqlite_async(url: sa.URL, settings: DatabaseSettings) -> AsyncEngine:

@@ -7,6 +7,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pressroom.app import schema
@@ -19,6 +20,7 @@ from pressroom.generation import jobs
 from pressroom.generation.admission import Submission, admit
 from pressroom.generation.decisions import Decisions
 from pressroom.generation.estimate import seconds_until_done, usual_seconds_or_none
+from pressroom.generation.keeping import Keeping
 from pressroom.generation.views import JobView, views_of
 from pressroom.generation.waiters import Waiters, within
 from pressroom.ideogram import (
@@ -268,11 +270,9 @@ class App:
             InvalidSettings: There is no usable key.
             StorageError: The store or the spool cannot be used, and what to do.
         """
-        from pressroom.generation.purchase import IMAGE_ROOM_BYTES
-
         self._vendor.key()
-        await self.store.check()
-        self._spool().check_room(IMAGE_ROOM_BYTES)
+        await self._keeping.check(images=1)
+        await self._keeping.check_store()
 
     async def client(self) -> Ideogram:
         """The vendor's client of this process; starts the embedded emulator where that is the upstream."""
@@ -304,13 +304,13 @@ class App:
             prices=Prices(client, deadline_s=generation.quote_s, life_s=generation.quote_life_s),
             worker_id=new_worker_id(),
         )
-        spool = self._spool()
         parts = Parts(
             database=self.database,
             client=client,
             store=self.store,
-            spool=spool,
-            spool_id=await asyncio.to_thread(spool.identity),
+            spool=self._spool,
+            spool_id=await asyncio.to_thread(self._spool.identity),
+            keeping=self._keeping,
             settings=generation,
             client_settings=self.settings.client,
             durations=Durations(
@@ -349,8 +349,13 @@ class App:
         if not beating:
             await self.start_worker()
 
+    @cached_property
     def _spool(self) -> Spool:
         return Spool(self.settings.home / "spool", reserve_bytes=self.settings.storage.spool_reserve_bytes)
+
+    @cached_property
+    def _keeping(self) -> Keeping:
+        return Keeping(database=self.database, store=self.store, spool=self._spool)
 
 
 def _wire(name: Wire | str) -> Wire:

@@ -125,8 +125,11 @@ async def _bring(run: Run, position: int, image: Image) -> _Home:
     tries = 0
     while True:
         try:
-            await run.parts.store.put(key, path, content_type=file.content_type, metadata=metadata)
-        except StorageDenied:
+            await run.parts.store.put(
+                key, path, content_type=file.content_type, metadata=metadata, share=True
+            )
+        except StorageDenied as error:
+            run.parts.keeping.refused(error)
             raise
         except StorageError as error:
             tries += 1

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEPT = 64
-"""Durations remembered for each operation."""
+"""Durations remembered for each kind of call."""
+
+POLLS = 24
+"""Polls at most over the slowest usual time, before the pace slows: a slot whose end is seen late stands empty."""
 
 LEAST_S = 0.01
 """Seconds. Polling sooner than this is pointless next to the POST itself."""
@@ -23,7 +26,7 @@ so that the learned time walks down to the true one; only a generation seen pend
 @dataclass
 class Durations:
     """
-    Observed times from acceptance to end, by operation.
+    Observed times from acceptance to end, by kind of call: what decides the price mostly decides the time.
 
     Args:
         first_s: Seconds assumed before anything was seen.
@@ -36,28 +39,28 @@ class Durations:
     most_s: float
     _seen: dict[str, deque[float]] = field(default_factory=dict)
 
-    def learn(self, operation: str, *, pending_at: float | None, ended_at: float) -> None:
+    def learn(self, kind: str, *, pending_at: float | None, ended_at: float) -> None:
         """
         Remember one generation.
 
         Args:
-            operation: Name in the table of operations.
+            kind: Equal for calls that take about as long.
             pending_at: Seconds after acceptance when it was last seen pending; None when the first poll found its end.
             ended_at: Seconds after acceptance when its end was seen.
         """
         if pending_at is None:
             # Not more than was meant to be waited: a machine that sleeps too long would teach itself to sleep longer.
-            seconds = min(ended_at, self._usual(operation)[0]) * OVERSHOOT
+            seconds = min(ended_at, self._usual(kind)[0]) * OVERSHOOT
         else:
             seconds = (pending_at + ended_at) / 2
-        self._seen.setdefault(operation, deque(maxlen=KEPT)).append(seconds)
+        self._seen.setdefault(kind, deque(maxlen=KEPT)).append(seconds)
 
-    def waits(self, operation: str) -> Iterator[float]:
-        """Seconds to wait before each poll: the usual time, then a steady pace to the slowest usual time, then slower."""
-        median, slowest = self._usual(operation)
-        first = max(LEAST_S, median)
+    def waits(self, kind: str) -> Iterator[float]:
+        """Seconds to wait before each poll: the earliest usual time, a steady pace to the slowest one, then slower."""
+        earliest, slowest = self._usual(kind)
+        first = max(LEAST_S, earliest)
         yield first
-        pace = min(self.every_s, max(LEAST_S, median / 4))
+        pace = min(self.every_s, max(LEAST_S, slowest / POLLS))
         waited = first
         while waited < slowest:
             yield pace
@@ -66,8 +69,8 @@ class Durations:
             yield pace
             pace = min(self.most_s, pace * 1.5)
 
-    def _usual(self, operation: str) -> tuple[float, float]:
-        seen = sorted(self._seen.get(operation, ()))
+    def _usual(self, kind: str) -> tuple[float, float]:
+        seen = sorted(self._seen.get(kind, ()))
         if not seen:
             return self.first_s, self.first_s * 3
-        return seen[len(seen) // 2], seen[min(len(seen) - 1, len(seen) * 99 // 100)]
+        return seen[len(seen) // 10], seen[min(len(seen) - 1, len(seen) * 99 // 100)]

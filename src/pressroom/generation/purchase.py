@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from pressroom.ideogram import Generation
 
 log = event_logger(__name__)
-
-IMAGE_ROOM_BYTES = 8 * 1024 * 1024
-"""Bytes of spool to have free for each image before it is bought; a 2048x2048 PNG is 4 to 8 MB."""
 
 STALE = "this worker's lease is stale; it begins nothing until it beats again"
 
@@ -87,8 +85,7 @@ async def _may_begin(run: Run, call: Call) -> bool:
         await _not_now(run, "worker", STALE)
         return False
     try:
-        run.parts.spool.check_room(IMAGE_ROOM_BYTES * call.num_images)
-        run.parts.database.check_room()
+        await run.parts.keeping.check(call.num_images)
     except (StorageError, DatabaseError) as error:
         await _not_now(run, "storage", error.message)
         return False
@@ -107,12 +104,12 @@ async def wait_for_end(run: Run) -> bool:
         True when it was bought and this run goes on with it; else the job has been moved on.
     """
     settings, durations = run.parts.settings, run.parts.durations
-    operation = run.attempt.operation
+    kind = json.dumps(Call.from_json(run.job.call).price_fields, sort_keys=True)
     began = time.monotonic()
     pending_at: float | None = None
     unknown_since: float | None = None
     slower_s = 0.0
-    for wait in durations.waits(operation):
+    for wait in durations.waits(kind):
         await asyncio.sleep(max(wait, slower_s))
         slower_s = 0.0
         waited = time.monotonic() - began
@@ -136,7 +133,7 @@ async def wait_for_end(run: Run) -> bool:
         log.debug("run.polled", **run.facts, status=generation.status)
         unknown_since = None
         if generation.status is not Status.PENDING:
-            durations.learn(operation, pending_at=pending_at, ended_at=waited)
+            durations.learn(kind, pending_at=pending_at, ended_at=waited)
             return await _end(run, generation)
         pending_at = waited
         if waited >= settings.pending_limit_s and not await _goes_on_pending(run):

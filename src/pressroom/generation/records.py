@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pressroom.errors import VendorError
     from pressroom.generation.durations import Durations
     from pressroom.generation.jobs import Job
+    from pressroom.generation.keeping import Keeping
     from pressroom.generation.waiters import Waiters
     from pressroom.ideogram import Generation, Ideogram, Image
     from pressroom.settings import ClientSettings, GenerationSettings
@@ -48,6 +49,7 @@ class Parts:
 
     Attributes:
         key_fingerprint: Tells the key of an attempt from others without being it.
+        keeping: Whether what is bought could be kept.
         lease_is_fresh: Whether this worker may still begin a purchase.
         spool_id: Tells this worker's disk from another's.
     """
@@ -57,6 +59,7 @@ class Parts:
     store: ObjectStore
     spool: Spool
     spool_id: str
+    keeping: Keeping
     settings: GenerationSettings
     client_settings: ClientSettings
     durations: Durations

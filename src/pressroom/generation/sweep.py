@@ -15,7 +15,8 @@ from pressroom.generation.dispatch import run_id
 from pressroom.generation.jobs import ENDED, JobState, transition
 from pressroom.generation.outcomes import backoff_s
 from pressroom.generation.tables import jobs
-from pressroom.spend.attempts import get_open_or_none
+from pressroom.spend.attempts import AttemptState, get_open_or_none
+from pressroom.spend.attempts import transition as transition_attempt
 from pressroom.spend.tables import attempts
 from pressroom.telemetry import event_logger
 
@@ -118,6 +119,11 @@ class Sweep:
             ).scalar_one() != number:
                 return
             attempt = await get_open_or_none(connection, job_id)
+            # Nothing was sent of a reserved one: it gives its slot back, or a few broken jobs would stop all others.
+            if attempt is not None and await transition_attempt(
+                connection, attempt.id, AttemptState.UNSOLD, only_from={AttemptState.RESERVED}
+            ):
+                attempt = None
             released = await transition(
                 connection,
                 job_id,

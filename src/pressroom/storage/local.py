@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
 
@@ -14,7 +15,6 @@ from pressroom.storage.durable import make_folders, sync_file, sync_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 INCOMING = ".incoming"
 """Folder of unfinished writes in the store's root. No key can name it, since no segment starts with a dot."""
@@ -31,6 +31,7 @@ def write_new(
     key: str,
     source: Path | bytes,
     *,
+    share: bool = False,
     link: Callable[[Path, Path], None] = os.link,
 ) -> bool:
     """
@@ -40,6 +41,8 @@ def write_new(
         folder: The store's root, existing.
         key: A checked key.
         source: The file to copy, or the bytes.
+        share: The file is on the disk already and its bytes will never change: where the file system can, the object is
+            another name of it instead of a copy.
         link: Gives the finished file its name and fails when the name is taken. On file systems without hard links
             the name is checked and the file renamed instead, which two writers of one key could race.
 
@@ -53,6 +56,11 @@ def write_new(
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
     target = folder / key
     make_folders(target.parent)
+    if share and isinstance(source, Path):
+        shared = _share(source, target, link)
+        if shared is not None:
+            sync_path(target.parent)
+            return shared
     make_folders(folder / INCOMING)
     unfinished = folder / INCOMING / uuid4().hex
     try:
@@ -82,6 +90,19 @@ def sweep_unfinished(folder: Path, *, older_than_s: float = LEFTOVER_AGE_S) -> i
         except FileNotFoundError:  # its own writer finished in between
             continue
     return removed
+
+
+def _share(source: Path, target: Path, link: Callable[[Path, Path], None]) -> bool | None:
+    """True: linked. False: the key is taken. None: these two folders cannot share a file."""
+    try:
+        link(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LINKS | {errno.EXDEV, errno.EMLINK}:
+            return None
+        raise
+    return True
 
 
 def _copy(source: Path | bytes, target: Path) -> None:

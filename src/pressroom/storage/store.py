@@ -124,7 +124,9 @@ class ObjectStore:
             with translated("clean up", self.location()):
                 await asyncio.to_thread(sweep_unfinished, self._place.folder)
 
-    async def put(self, key: str, path: Path, *, content_type: str, metadata: Mapping[str, str]) -> None:
+    async def put(
+        self, key: str, path: Path, *, content_type: str, metadata: Mapping[str, str], share: bool = False
+    ) -> None:
         """
         Store a file under a key that is written once.
 
@@ -138,11 +140,12 @@ class ObjectStore:
             path: A finished file, usually on the spool; it stays.
             content_type: MIME type; with `CACHE_CONTROL` sent to stores that keep such things.
             metadata: Names and values in ASCII, such as `seed` and `source`; same stores.
+            share: The file is on the disk for good and its bytes will never change; a local store then needs no copy.
 
         Raises:
             StorageError: Also when another object has that key, or the file is gone.
         """
-        if await self._create(key, path, content_type=content_type, metadata=metadata):
+        if await self._create(key, path, content_type=content_type, metadata=metadata, share=share):
             return
         if not await self._holds(key, path):
             raise StorageError(
@@ -230,7 +233,13 @@ class ObjectStore:
         return self.location(checked_key(key))
 
     async def _create(
-        self, key: str, source: Path | bytes, *, content_type: str, metadata: Mapping[str, str]
+        self,
+        key: str,
+        source: Path | bytes,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str],
+        share: bool = False,
     ) -> bool:
         attributes = {"Content-Type": content_type, "Cache-Control": CACHE_CONTROL, **metadata}
         if isinstance(source, Path) and not await asyncio.to_thread(source.is_file):
@@ -239,7 +248,7 @@ class ObjectStore:
             )
         with translated(f"write {checked_key(key)}", self.location(), writing=True):
             kept = attributes if self._kind.keeps_attributes else {}
-            return await create(self._handle, self._place.folder, key, source, kept)
+            return await create(self._handle, self._place.folder, key, source, kept, share=share)
 
     async def _holds(self, key: str, path: Path) -> bool:
         there = await self.head(key)

@@ -27,7 +27,13 @@ PARTS_AT_ONCE = 1
 
 
 async def create(
-    handle: Handle, folder: Path | None, key: str, source: Path | bytes, attributes: dict[str, str]
+    handle: Handle,
+    folder: Path | None,
+    key: str,
+    source: Path | bytes,
+    attributes: dict[str, str],
+    *,
+    share: bool = False,
 ) -> bool:
     """
     Write an object under a free key.
@@ -38,6 +44,7 @@ async def create(
         key: A checked key.
         source: A file, or bytes of at most `SINGLE_PUT_BYTES`.
         attributes: Headers and metadata; empty where the store keeps none.
+        share: As in `write_new`; only a local store can.
 
     Returns:
         False when the key is taken; then nothing was changed.
@@ -46,7 +53,7 @@ async def create(
         obstore.exceptions.BaseError, OSError: Untranslated.
     """
     if folder is not None:
-        return await asyncio.to_thread(write_new, folder, key, source)
+        return await asyncio.to_thread(write_new, folder, key, source, share=share)
     if isinstance(source, Path) and await asyncio.to_thread(_size, source) > SINGLE_PUT_BYTES:
         return await _create_in_parts(handle, key, source, attributes)
     try:
