@@ -123,6 +123,8 @@ class Engine:
             DBOS.listen_queues([self.queue])
             DBOS.launch()
         except Exception as error:  # the library raises its own and its driver's
+            # Else the process keeps this one, with its executor id and its connections, for the next start.
+            await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=0)
             await self._close()
             raise DatabaseUnusable(
                 f"database {self._database.address}: the engine cannot start ({type(error).__name__}); run `pressroom db upgrade`"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from tests.support.settings_table import PAGE, page_with_table
 
 import pressroom
 from pressroom import migrations
 from pressroom.cli import cli
-from tests.support.settings_table import PAGE, page_with_table
 
 ROOT = Path(__file__).parents[2]
 EVENT = re.compile(r'log\.(debug|info|warning|error)\(\s*"([a-z_]+\.[a-z_]+)"')

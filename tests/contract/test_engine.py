@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from dbos import DBOS
 from tests.support.executor import executor
 from tests.support.rows import engine_of
 
@@ -164,10 +165,12 @@ async def test_a_start_without_tables_says_what_to_do(empty_postgres, tmp_path):
     with pytest.raises(DatabaseUnusable, match="pressroom db upgrade"):
         await engine.start()
 
-    # what failed leaves nothing in the process that would keep a later start from working
+    # what failed leaves nothing in the process that a later start would stumble over
     await upgrade(settings)
-    await engine.start()
-    await engine.stop()
+    later = engine_of(database, executor_id="later")
+    await later.start()
+    assert DBOS.executor_id == "later"
+    await later.stop()
     await database.close()
 
 

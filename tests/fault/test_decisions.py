@@ -128,7 +128,7 @@ def test_a_job_is_cancelled_up_to_the_last_moment_before_it_is_sent(rig):
     decide(rig, "cancel", job)
     worker.resume()
     until(
-        lambda: worker.count("run.left") + worker.count("run.superseded"),
+        lambda: worker.count("run.taken_back") + worker.count("run.superseded"),
         "the run to notice",
         tell=worker.tail,
     )

@@ -186,7 +186,7 @@ def test_the_table_leaves_no_fault_of_the_emulator_out():
 
 
 HOPELESS = [
-    *(Case(fault, MISSING, wire="v3") for fault in REFUSED_DOWNLOADS),
+    *(Case(fault, MISSING, first=None, wire="v3") for fault in REFUSED_DOWNLOADS),
     Case("download_garbage", MISSING, first=None),
     Case("download_garbage", MISSING, first=None, wire="v3"),
     Case("download_oversized", MISSING, first=None, params={"bytes": 1_100_000}),
@@ -196,7 +196,12 @@ HOPELESS = [
 
 @pytest.mark.parametrize("case", HOPELESS, ids=str)
 def test_a_picture_that_cannot_be_had_is_missing_until_a_retry_brings_it_home(shared_rig, case):
-    """The job says so, nothing is bought anew for it, and once the address works again the picture is kept."""
+    """
+    The job says so, nothing is bought anew for it, and once the address works again the picture is kept.
+
+    The vendor's clock runs two hours behind, so that its addresses say of themselves that they are dead.
+    """
+    shared_rig.emulator.control.settings(clock_offset_s=-7200)
     shared_rig.fault(case.fault, "download", first=case.first, params=case.params)
     [job] = shared_rig.place.submit(wire=case.wire, name=f"a hopeless kite in {case}")
     assert shared_rig.settled([job], missing=frozenset({job})) == [MISSING]
@@ -205,6 +210,15 @@ def test_a_picture_that_cannot_be_had_is_missing_until_a_retry_brings_it_home(sh
     shared_rig.place.ask(lambda app: app.decisions.retry(job))
     assert shared_rig.settled([job]) == ["completed"]
     assert len(shared_rig.ledger()) == bought
+    shared_rig.emulator.control.settings(clock_offset_s=0)
+
+
+@pytest.mark.parametrize("fault", sorted(REFUSED_DOWNLOADS))
+def test_a_refusal_of_an_address_that_should_be_good_is_taken_for_a_passing_one(shared_rig, fault):
+    """On a wire that cannot be asked for another address; the picture comes home in the end."""
+    shared_rig.fault(fault, "download", first=2)
+    [job] = shared_rig.place.submit(wire="v3", name=f"a kite refused with {fault}")
+    assert shared_rig.settled([job]) == ["completed"]
 
 
 def test_faults_at_random_lose_and_repeat_nothing(shared_rig):

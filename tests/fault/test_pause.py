@@ -28,7 +28,7 @@ class Pause:
     ends: tuple[tuple[str, int], ...] = (("completed", 1),)
 
 
-NOT_SENT = ("run.left", "run.superseded")
+NOT_SENT = ("run.taken_back", "run.superseded")
 OVERTAKEN = ("run.overtaken",)
 REVIVED = ("worker.revived",)
 SENT_LATE_OR_NEVER = ((LOST, 0), ("completed", 1))
@@ -36,13 +36,13 @@ SENT_LATE_OR_NEVER = ((LOST, 0), ("completed", 1))
 PAUSES = [
     Pause("auto", "run.started", "completed", NOT_SENT),
     Pause("auto", "run.purchasing", "completed", NOT_SENT),
-    Pause("auto", "run.sending", LOST, ("run.left", "run.accepted"), SENT_LATE_OR_NEVER),
+    Pause("auto", "run.sending", LOST, ("run.taken_back", "run.accepted"), SENT_LATE_OR_NEVER),
     Pause("auto", "run.posted", LOST, ("run.accepted",)),
     Pause("auto", "run.accepted", "completed", OVERTAKEN),
     Pause("auto", "run.polled", "completed", OVERTAKEN),
     Pause("auto", "run.spooled", "completed", REVIVED),
     Pause("auto", "run.stored", "completed", OVERTAKEN),
-    Pause("v3", "run.sending", LOST, ("run.left", "run.bought"), SENT_LATE_OR_NEVER),
+    Pause("v3", "run.sending", LOST, ("run.taken_back", "run.bought"), SENT_LATE_OR_NEVER),
     Pause("v3", "run.posted", LOST, ("run.bought",)),
     Pause("v3", "run.downloading", "completed", REVIVED),
     Pause("v3", "run.stored", "completed", OVERTAKEN),

@@ -121,19 +121,26 @@ def test_pictures_on_the_disk_of_a_dead_worker_wait_for_a_worker_on_that_disk(sh
     assert judged(rig, server) == []
 
 
-def test_a_folder_that_is_gone_holds_the_jobs_and_costs_no_picture(short_lived):
-    """A store that is not there at all needs a person; what was bought waits on the spool until the retry."""
+def test_a_folder_that_is_gone_stops_buying_and_costs_no_picture(short_lived):
+    """What was bought is held for a person and waits on the spool; what was not is not bought before the store is back."""
     rig, images = short_lived, short_lived.place.home / "images"
     rig.start()
     away = images.rename(images.with_name("unmounted"))
     rig.signals += 1
     jobs = both_wires(rig)
-    outlive_the_addresses(rig, jobs)
-    assert rig.place.wait_until_settled(jobs) == ["held: storage"] * 6
+    held, waiting = "held: storage", "queued: storage"
+    until(
+        lambda: held in (states := set(rig.place.states(jobs))) and states <= {held, waiting},
+        "every job to wait for the store",
+        tell=rig.place.logs,
+    )
+    rig.emulator.control.settings(clock_offset_s=LATER_S)
     away.rename(images)
-    for job in jobs:
-        rig.place.ask(lambda app, job=job: app.decisions.retry(job))
+    for job, state in zip(jobs, rig.place.states(jobs), strict=True):
+        if state == held:
+            rig.place.ask(lambda app, job=job: app.decisions.retry(job))
     assert rig.settled(jobs) == ["completed"] * 6
+    assert len(rig.ledger()) == 6
 
 
 @pytest.mark.slow

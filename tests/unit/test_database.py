@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from tests.support.parts import needs
 
+from pressroom import database as database_module
 from pressroom.database import Database, DatabaseAddress, at, new_id, now_ms, prepare_home
 from pressroom.errors import DatabaseUnavailable, DatabaseUnusable, InvalidInput, InvalidSettings
 from pressroom.fleet.tables import leases
@@ -290,12 +291,33 @@ async def test_an_unknown_host_is_unusable():
         await _fails("postgresql://u:p@no-such-host.invalid/d")
 
 
-async def test_a_connection_that_was_cut_is_replaced(upgraded_postgres, postgres):
-    """After the server ended it, the next use has a new one."""
+CUT = "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname LIKE 'test_%'"
+
+
+async def test_a_connection_that_was_cut_while_it_lay_idle_is_replaced(
+    upgraded_postgres, postgres, monkeypatch
+):
+    """After the server ended it, the next use has a new one and notices nothing."""
+    monkeypatch.setattr(database_module, "IDLE_S", 0.0)
     database = Database(_address(upgraded_postgres), DatabaseSettings())
     assert await _leases(database) == set()
-    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test_%'")
+    postgres.execute(CUT)
 
+    assert await _leases(database) == set()
+    await database.close()
+
+
+async def test_a_connection_that_was_cut_a_moment_after_its_use_is_told_once(
+    upgraded_postgres, postgres, monkeypatch
+):
+    """As something that may pass, and it has passed: the use after that has a new one."""
+    monkeypatch.setattr(database_module, "IDLE_S", 3600.0)
+    database = Database(_address(upgraded_postgres), DatabaseSettings())
+    assert await _leases(database) == set()
+    postgres.execute(CUT)
+
+    with pytest.raises(DatabaseUnavailable):
+        await _leases(database)
     assert await _leases(database) == set()
     await database.close()
 
@@ -307,9 +329,7 @@ async def test_a_connection_that_is_cut_in_use_may_come_back(upgraded_postgres, 
     async def cut():
         async with database.write() as connection:
             await connection.execute(sa.select(1))
-            postgres.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test_%'"
-            )
+            postgres.execute(CUT)
             await connection.execute(sa.select(1))
 
     with pytest.raises(DatabaseUnavailable):

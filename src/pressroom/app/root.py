@@ -320,6 +320,7 @@ class App:
             upstream=self.upstream,
             key_fingerprint=self._vendor.key_fingerprint(),
             lease_is_fresh=worker.lease_is_fresh,
+            fresh_s=self.settings.fleet.fresh_s,
         )
         await worker.start(parts)
         self._worker = worker
@@ -387,12 +388,20 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
     try:
         await schema.check(settings, database)
         store = ObjectStore.open(
-            settings.storage_url or "file:images", options=_store_options(settings), home=settings.home
+            settings.storage_url or "file:images",
+            options=_store_options(settings),
+            home=settings.home,
+            create=not await _holds_assets(database),
         )
         app = App(settings, database, store, vendor)
         yield app
     finally:
         await (app.close() if app is not None else database.close())
+
+
+async def _holds_assets(database: Database) -> bool:
+    async with database.read() as connection:
+        return await catalog.holds_any(connection)
 
 
 def _store_options(settings: Settings) -> StoreOptions:

@@ -101,6 +101,11 @@ async def get_one_or_none(connection: AsyncConnection, asset_id: str) -> Asset |
     return None if row is None else Asset(**row)
 
 
+async def holds_any(connection: AsyncConnection) -> bool:
+    """Whether the catalog has any asset at all."""
+    return (await connection.execute(sa.select(assets.c.id).limit(1))).first() is not None
+
+
 async def of_jobs(connection: AsyncConnection, job_ids: Collection[str]) -> dict[str, list[Asset]]:
     """The assets of these jobs, in the order of the vendor's answers."""
     found = await connection.execute(

@@ -32,11 +32,19 @@ async def free_slots(connection: AsyncConnection, upstream: str, limit: int) -> 
     return [slot for slot in range(limit) if slot not in taken][:room]
 
 
-async def free_lost_slots(connection: AsyncConnection, upstream: str, *, life_s: float) -> int:
+async def free_lost_slots(
+    connection: AsyncConnection, upstream: str, *, life_s: float, pending_s: float
+) -> int:
     """
-    Free the slots of attempts whose answer never came, `life_s` seconds after they were sent.
+    Free the slots of attempts whose end nobody will see in time.
 
     By then the vendor is done with them, whatever became of them; the attempts stay what they are.
+
+    Args:
+        connection: An open write transaction.
+        upstream: Whose.
+        life_s: Seconds after sending for an attempt whose answer never came.
+        pending_s: Seconds after sending for one that has an id and that nobody polls to its end, as while its key is refused.
 
     Returns:
         How many were freed.
@@ -46,9 +54,10 @@ async def free_lost_slots(connection: AsyncConnection, upstream: str, *, life_s:
         .where(
             attempts.c.upstream == upstream,
             attempts.c.slot.is_not(None),
-            attempts.c.generation_id.is_(None),
-            attempts.c.state.in_([AttemptState.SENDING, AttemptState.UNCERTAIN]),
-            attempts.c.sending_at < now_ms() - int(life_s * 1000),
+            attempts.c.state.in_([AttemptState.SENDING, AttemptState.UNCERTAIN, AttemptState.ACCEPTED]),
+            attempts.c.sending_at
+            < now_ms()
+            - sa.case((attempts.c.generation_id.is_(None), int(life_s * 1000)), else_=int(pending_s * 1000)),
         )
         .values(slot=None)
     )

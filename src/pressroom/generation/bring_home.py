@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pressroom.catalog.assets import Asset
@@ -20,7 +21,7 @@ from pressroom.errors import (
 from pressroom.generation import records
 from pressroom.generation.jobs import HeldFor, JobState
 from pressroom.generation.outcomes import backoff_s
-from pressroom.ideogram import Call, Image, Status, examine
+from pressroom.ideogram import Call, Image, Status, examine, expiry_of
 from pressroom.storage import object_key
 from pressroom.telemetry import event_logger
 
@@ -74,14 +75,10 @@ async def bring_home(run: Run) -> None:
 async def _end(run: Run, count: int, results: list[_Home | BaseException]) -> None:
     for result in results:
         if isinstance(result, StorageDenied):
-            await records.leave(
-                run, to=JobState.HELD, reason=HeldFor.STORAGE, message=result.message, continuing=True
-            )
+            await records.leave(run, to=JobState.HELD, reason=HeldFor.STORAGE, message=result.message)
             return
         if isinstance(result, _Later):
-            await records.leave(
-                run, to=JobState.QUEUED, reason="storage", message=str(result), continuing=True
-            )
+            await records.leave(run, to=JobState.QUEUED, reason="storage", message=str(result))
             return
         if isinstance(result, BaseException) and not isinstance(result, _Missing):
             raise result
@@ -204,11 +201,15 @@ async def _fresh_address(run: Run, position: int, url: str, error: Exception) ->
             if fresh and fresh != url:
                 await records.note_answer(run, generation)
                 return fresh
-            if fresh:
-                return fresh
-    if isinstance(error, DownloadExpired):
+    if isinstance(error, DownloadExpired) and not _may_come_back(url):
         await _give_up(run, error)
     return url
+
+
+def _may_come_back(url: str) -> bool:
+    """Whether the address says itself that it should still be good: then a refusal may be a passing one."""
+    expires_at = expiry_of(url)
+    return expires_at is not None and expires_at > datetime.now(UTC)
 
 
 async def _give_up(run: Run, error: DownloadExpired) -> None:

@@ -52,29 +52,27 @@ async def purchase(run: Run) -> bool:
         raise
     log.debug("run.posted", **run.facts)
     if isinstance(answer, Acknowledgement):
-        goes_on = await records.record_accepted(run, answer.generation_id)
-        log.info("run.accepted", **run.facts)
-        return goes_on
-    goes_on = await records.record_bought(
+        return await records.record_accepted(run, answer.generation_id)
+    return await records.record_bought(
         run, answer.images, cost_micros=None, generation_id=answer.generation_id
     )
-    log.info("run.bought", **run.facts)
-    return goes_on
 
 
 async def _begin(run: Run) -> bool:
     """Commit `sending`; False when this run may not send after all."""
+    asked_at = time.monotonic()
     try:
         began = await records.begin_sending(run)
     except DatabaseError as error:  # whether the commit arrived or not, nothing was sent
-        await _not_now(run, "database", error.message)
+        await records.take_back(run, reason="database", message=error.message)
         return False
     if not began:
         log.info("run.superseded", **run.facts)
         return False
     log.debug("run.sending", **run.facts)
-    if not run.parts.lease_is_fresh():  # the commit took so long that others may count us as dead
-        await _not_now(run, "worker", STALE)
+    # The commit, or a pause of this process, took so long that others may have counted us as dead meanwhile.
+    if not run.parts.lease_is_fresh() or time.monotonic() - asked_at >= run.parts.fresh_s:
+        await records.take_back(run, reason="worker", message=STALE)
         return False
     return True
 
@@ -82,18 +80,14 @@ async def _begin(run: Run) -> bool:
 async def _may_begin(run: Run, call: Call) -> bool:
     """Nothing is bought that this worker could not keep, or while others may count it as dead."""
     if not run.parts.lease_is_fresh():
-        await _not_now(run, "worker", STALE)
+        await records.take_back(run, reason="worker", message=STALE)
         return False
     try:
         await run.parts.keeping.check(call.num_images)
     except (StorageError, DatabaseError) as error:
-        await _not_now(run, "storage", error.message)
+        await records.take_back(run, reason="storage", message=error.message)
         return False
     return True
-
-
-async def _not_now(run: Run, reason: str, message: str) -> None:
-    await records.leave(run, to=JobState.QUEUED, reason=reason, message=message, continuing=False)
 
 
 async def wait_for_end(run: Run) -> bool:
@@ -123,7 +117,10 @@ async def wait_for_end(run: Run) -> bool:
             continue
         except KeyRefused as error:
             await records.leave(
-                run, to=JobState.HELD, reason=HeldFor.KEY, message=error.message, continuing=True
+                run,
+                to=JobState.HELD,
+                reason=HeldFor.KEY,
+                message=error.message,
             )
             return False
         except VendorError as error:  # 429, 5xx, a lost connection: a poll can be repeated
@@ -162,11 +159,9 @@ async def _goes_on_pending(run: Run) -> bool:
 
 async def _end(run: Run, generation: Generation) -> bool:
     if generation.status is Status.COMPLETED:
-        goes_on = await records.record_bought(
+        return await records.record_bought(
             run, generation.images, cost_micros=generation.usage_cost_usd_micros, generation_id=None
         )
-        log.info("run.bought", **run.facts)
-        return goes_on
     failures = run.job.failures + 1
     outcome = failed_generation(generation, failures=failures, attempts=run.parts.settings.attempts)
     await records.record_outcome(

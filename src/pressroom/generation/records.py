@@ -51,6 +51,7 @@ class Parts:
         key_fingerprint: Tells the key of an attempt from others without being it.
         keeping: Whether what is bought could be kept.
         lease_is_fresh: Whether this worker may still begin a purchase.
+        fresh_s: Seconds that may pass between the decision to send and the first byte.
         spool_id: Tells this worker's disk from another's.
     """
 
@@ -67,6 +68,7 @@ class Parts:
     upstream: str
     key_fingerprint: str
     lease_is_fresh: Callable[[], bool]
+    fresh_s: float
 
 
 @dataclass(kw_only=True)
@@ -192,6 +194,10 @@ async def _record(run: Run, to: AttemptState, **facts: Any) -> bool:
         log.warning("run.overtaken", **run.facts)
         return False
     run.attempt = now
+    if now.state is AttemptState.BOUGHT:
+        log.info("run.bought", **run.facts)
+    else:
+        log.info("run.accepted", **run.facts)
     return True
 
 
@@ -258,48 +264,68 @@ async def record_outcome(
         )
 
 
-async def leave(run: Run, *, to: JobState, reason: str, message: str, continuing: bool) -> None:
+async def leave(run: Run, *, to: JobState, reason: str, message: str) -> None:
     """
-    End this run and let the job have another one: with the same attempt when `continuing`, else with a new one.
+    End this run with its attempt open, and let the job have another run, without a new slot or reservation.
 
     Args:
         run: Whose.
         to: `queued` for another turn after a wait, `held` for a person.
         reason: One word.
         message: What is wrong and what to do.
-        continuing: Whether its attempt stays open; else it was not sent and is settled as unsold.
     """
-    parts, settings = run.parts, run.parts.settings
-    delay = backoff_s(run.job.backoffs, first_s=settings.backoff_s, most_s=settings.backoff_max_s)
 
     async def work() -> None:
-        async with parts.database.write() as connection:
-            if continuing:
-                mine = await attempts.still_owned(connection, run.attempt.id, run.token)
-            else:
-                mine = await attempts.transition(
-                    connection,
-                    run.attempt.id,
-                    AttemptState.UNSOLD,
-                    only_from={AttemptState.RESERVED, AttemptState.SENDING},
-                    # Another run's token stands for a request that may be on its way.
-                    token=run.token,
-                    error={"kind": reason, "message": message},
-                )
-            if mine:
-                await jobs.transition(
-                    connection,
-                    run.job.id,
-                    to,
-                    reason=reason,
-                    message=message,
-                    delay_s=delay,
-                    continuing=continuing,
-                    backoffs=run.job.backoffs + 1,
-                )
+        async with run.parts.database.write() as connection:
+            if await attempts.still_owned(connection, run.attempt.id, run.token):
+                await _wait_again(connection, run, to, reason, message, continuing=True)
 
-    await parts.database.patiently(work)
+    await run.parts.database.patiently(work)
     log.info("run.left", **run.facts, to=to, reason=reason)
+
+
+async def take_back(run: Run, *, reason: str, message: str) -> None:
+    """
+    Settle an attempt that this run did not send, and queue the job for a new one.
+
+    Args:
+        run: Whose.
+        reason: One word.
+        message: What is wrong and what to do.
+    """
+    if run.attempt.state is AttemptState.SENDING:
+        # Only this run could have sent it, so that it did not is a fact, even if others have given it up meanwhile.
+        guard: dict[str, Any] = {"only_from": {AttemptState.SENDING, AttemptState.UNCERTAIN}}
+    else:
+        # Another run's token stands for a request that may be on its way.
+        guard = {"only_from": {AttemptState.RESERVED, AttemptState.SENDING}, "token": run.token}
+
+    async def work() -> None:
+        async with run.parts.database.write() as connection:
+            error = {"kind": reason, "message": message}
+            if await attempts.transition(
+                connection, run.attempt.id, AttemptState.UNSOLD, error=error, **guard
+            ):
+                await _wait_again(connection, run, JobState.QUEUED, reason, message, continuing=False)
+
+    await run.parts.database.patiently(work)
+    log.info("run.taken_back", **run.facts, reason=reason)
+
+
+async def _wait_again(
+    connection: AsyncConnection, run: Run, to: JobState, reason: str, message: str, *, continuing: bool
+) -> None:
+    settings = run.parts.settings
+    await jobs.transition(
+        connection,
+        run.job.id,
+        to,
+        reason=reason,
+        message=message,
+        delay_s=backoff_s(run.job.backoffs, first_s=settings.backoff_s, most_s=settings.backoff_max_s),
+        continuing=continuing,
+        backoffs=run.job.backoffs + 1,
+    )
 
 
 async def record_pending_too_long(run: Run, message: str) -> None:

@@ -86,7 +86,10 @@ class Sweep:
         """Free the slots of answers that never came."""
         async with self._database.write() as connection:
             freed = await slots.free_lost_slots(
-                connection, self._upstream, life_s=self._settings.fleet.slot_life_s
+                connection,
+                self._upstream,
+                life_s=self._settings.fleet.slot_life_s,
+                pending_s=self._settings.generation.pending_limit_s,
             )
         if freed:
             log.warning("slots.freed", count=freed)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store
 
-from pressroom.errors import InvalidSettings
-from pressroom.storage.boundary import translated
+from pressroom.errors import InvalidSettings, StorageDenied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,11 +47,12 @@ def open_handle(place: Place, options: StoreOptions) -> Handle:
 
     Raises:
         InvalidSettings: Credentials or options that the library cannot even parse.
-        StorageDenied, StorageFull, StorageError: The local folder cannot be created.
+        StorageDenied: The local folder is not there.
     """
-    if place.folder is not None:
-        with translated("open the folder", place.shown(), writing=True):
-            place.folder.mkdir(parents=True, exist_ok=True)
+    if place.folder is not None and not place.folder.is_dir():
+        raise StorageDenied(
+            f"storage {place.shown()}: the folder is gone; mount its disk, or create it if it shall begin empty"
+        )
     try:
         return KINDS[place.scheme].build(place, options)
     except (exceptions.BaseError, ValueError) as error:

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
@@ -70,29 +71,41 @@ class ObjectStore:
     safe to repeat. A process must not fork after using one: obstore's threads do not survive that.
     """
 
-    def __init__(self, place: Place, handle: Handle, options: StoreOptions) -> None:
+    def __init__(self, place: Place, options: StoreOptions) -> None:
         self._place = place
-        self._handle = handle
+        self._options = options
         self._kind = KINDS[place.scheme]
         self._cdn = options.cdn_base_url.rstrip("/") if options.cdn_base_url else None
 
     @classmethod
-    def open(cls, url: str, *, options: StoreOptions, home: Path) -> Self:
+    def open(cls, url: str, *, options: StoreOptions, home: Path, create: bool = True) -> Self:
         """
-        Open a store by address; for a local folder that creates it, for the others it causes no traffic.
+        Open a store by address; no traffic.
 
         Args:
             url: `file:` (`home/assets`), `file:name` (below home), `file:///folder`, `s3://bucket/prefix`,
                 `gs://bucket/prefix`, `az://container/prefix`, or `memory:` (this object only).
             options: Endpoint, credentials, timeouts.
             home: What relative folders are relative to.
+            create: Make a local folder that is missing. Not for one that held images before: its disk may be unmounted,
+                and what is written in its place would be hidden once it is back.
 
         Raises:
             InvalidSettings: An address or options that cannot be used.
             StorageDenied, StorageFull, StorageError: The local folder cannot be created.
         """
         place = parse_place(url, home=home)
-        return cls(place, open_handle(place, options), options)
+        if place.folder is not None and create:
+            with translated("open the folder", place.shown(), writing=True):
+                place.folder.mkdir(parents=True, exist_ok=True)
+        store = cls(place, options)
+        if place.folder is None:
+            _ = store._handle  # settings that cannot be used are told now; a missing folder when it is needed
+        return store
+
+    @cached_property
+    def _handle(self) -> Handle:
+        return open_handle(self._place, self._options)
 
     def __repr__(self) -> str:
         """Say where, and nothing of the credentials."""
