@@ -36,14 +36,14 @@ SENT_LATE_OR_NEVER = ((LOST, 0), ("completed", 1))
 PAUSES = [
     Pause("auto", "run.started", "completed", NOT_SENT),
     Pause("auto", "run.purchasing", "completed", NOT_SENT),
-    Pause("auto", "run.sending", LOST, ("run.taken_back", "run.accepted"), SENT_LATE_OR_NEVER),
-    Pause("auto", "run.posted", LOST, ("run.accepted",)),
+    Pause("auto", "run.sending", LOST, (*NOT_SENT, *OVERTAKEN), SENT_LATE_OR_NEVER),
+    Pause("auto", "run.posted", LOST, OVERTAKEN),
     Pause("auto", "run.accepted", "completed", OVERTAKEN),
     Pause("auto", "run.polled", "completed", OVERTAKEN),
     Pause("auto", "run.spooled", "completed", REVIVED),
     Pause("auto", "run.stored", "completed", OVERTAKEN),
-    Pause("v3", "run.sending", LOST, ("run.taken_back", "run.bought"), SENT_LATE_OR_NEVER),
-    Pause("v3", "run.posted", LOST, ("run.bought",)),
+    Pause("v3", "run.sending", LOST, (*NOT_SENT, *OVERTAKEN), SENT_LATE_OR_NEVER),
+    Pause("v3", "run.posted", LOST, OVERTAKEN),
     Pause("v3", "run.downloading", "completed", REVIVED),
     Pause("v3", "run.stored", "completed", OVERTAKEN),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from pressroom.database import now_ms
 from pressroom.errors import InvalidRequest
@@ -16,6 +17,8 @@ from pressroom.spend.attempts import reserve
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pressroom.database import Database
@@ -90,7 +93,22 @@ class Dispatcher:
         if not continuing and not fresh:
             return 0
         priced = [(job, price) for job in fresh if (price := await self._price(job)) is not None]
-        return await self._commit(continuing, priced)
+        try:
+            return await self._commit(continuing, priced)
+        except IntegrityError:
+            # A job whose rows contradict each other must not keep the others from their turn.
+            return sum([await self._alone(continuing=[job]) for job in continuing]) + sum(
+                [await self._alone(priced=[one]) for one in priced]
+            )
+
+    async def _alone(
+        self, *, continuing: Sequence[Job] = (), priced: Sequence[tuple[Job, Price]] = ()
+    ) -> int:
+        try:
+            return await self._commit(continuing, priced)
+        except IntegrityError:
+            log.error("job.contradictory", job=[*continuing, *(job for job, _ in priced)][0].id)  # noqa: TRY400
+            return 0
 
     async def _price(self, job: Job) -> Price | None:
         """What to reserve; None for a job that this version can no longer send, which the run will say of it."""
@@ -103,7 +121,7 @@ class Dispatcher:
             log.warning("job.unsendable", job=job.id, field=error.field)
             return None
 
-    async def _commit(self, continuing: list[Job], priced: list[tuple[Job, Price]]) -> int:
+    async def _commit(self, continuing: Sequence[Job], priced: Sequence[tuple[Job, Price]]) -> int:
         count = 0
         async with self._database.write() as connection:
             if not await self._lock(connection):

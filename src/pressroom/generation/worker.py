@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pressroom.engine import APPLICATION_VERSION, Engine
@@ -24,6 +25,8 @@ from pressroom.generation.waiters import within
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from pressroom.database import Database
     from pressroom.generation.records import Parts
     from pressroom.settings import Settings
@@ -42,6 +45,16 @@ DRAIN_LOOK_S = 0.02
 def new_worker_id() -> str:
     """Unique for ever: host and process for people, random digits because both come again."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+async def _keep_going(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Begin a loop again that a mistake of ours has ended: a worker that only beats is worse than a dead one."""
+    while True:
+        try:
+            await loop()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the other loops and the runs go on
+            log.error("worker.loop_failed", loop=name, error=type(error).__name__)  # noqa: TRY400 - values stay out
+        await asyncio.sleep(TROUBLE_WAIT_S)
 
 
 class Worker:
@@ -97,7 +110,16 @@ class Worker:
         self._lease.start()
         self._runner = Runner(parts, worker_id=self.id, on_end=self.wake)
         workflow.bind(self._runner)
-        await self._engine.start()
+        try:
+            await self._engine.start()
+        except PressroomError:
+            await self._resign()  # else others would wait for a worker that takes nothing
+            raise
+        for name, loop in self._loops(parts).items():
+            self._tasks.append(asyncio.create_task(_keep_going(name, loop), name=f"pressroom-{name}"))
+        log.info("worker.started", worker=self.id, upstream=self._upstream)
+
+    def _loops(self, parts: Parts) -> dict[str, Callable[[], Awaitable[None]]]:
         dispatcher = Dispatcher(
             database=self._database,
             engine=self._engine,
@@ -108,21 +130,20 @@ class Worker:
         sweep = Sweep(
             database=self._database, engine=self._engine, settings=self._settings, upstream=self._upstream
         )
-        beat_s = self._settings.fleet.beat_s
-        loops = {
-            "dispatch": self._dispatch(dispatcher),
-            "watch": self._watch(),
-            "tidy": self._tidy(sweep, parts.spool),
-            "maintenance": maintain(
-                self._database,
-                lease=f"maintenance/{self._upstream}",
-                holder=self.id,
-                every_s=beat_s,
-                tasks=sweep.tasks(),
-            ),
+        maintenance = partial(
+            maintain,
+            self._database,
+            lease=f"maintenance/{self._upstream}",
+            holder=self.id,
+            every_s=self._settings.fleet.beat_s,
+            tasks=sweep.tasks(),
+        )
+        return {
+            "dispatch": partial(self._dispatch, dispatcher),
+            "watch": self._watch,
+            "tidy": partial(self._tidy, sweep, parts.spool),
+            "maintenance": maintenance,
         }
-        self._tasks = [asyncio.create_task(loop, name=f"pressroom-{name}") for name, loop in loops.items()]
-        log.info("worker.started", worker=self.id, upstream=self._upstream)
 
     async def stop(self, *, drain_s: float) -> None:
         """
@@ -138,10 +159,14 @@ class Worker:
             await self._drain(self._runner, drain_s)
         with contextlib.suppress(PressroomError):  # the database is away: others will find us silent instead
             await self._engine.stop()
+        await self._resign()
+        log.info("worker.stopped", worker=self.id)
+
+    async def _resign(self) -> None:
+        await asyncio.to_thread(self._lease.stop)
+        with contextlib.suppress(PressroomError):
             async with self._database.write() as connection:
                 await workers.mark_stopped(connection, self.id)
-        await asyncio.to_thread(self._lease.stop)
-        log.info("worker.stopped", worker=self.id)
 
     async def _drain(self, runner: Runner, seconds: float) -> None:
         began = time.monotonic()
