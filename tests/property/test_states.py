@@ -25,7 +25,7 @@ from pressroom.generation import jobs, records
 from pressroom.generation.decisions import Decisions
 from pressroom.generation.jobs import ENDED, HeldFor, JobState
 from pressroom.generation.outcomes import LOST, RULES, failed_generation, outcome_of
-from pressroom.generation.records import Run
+from pressroom.generation.context import Run
 from pressroom.ideogram import Generation, Status
 from pressroom.settings import GenerationSettings, Settings
 from pressroom.spend import attempts

@@ -288,8 +288,8 @@ class App:
         """
         if self._worker is not None:
             return self._worker
+        from pressroom.generation.context import Parts
         from pressroom.generation.durations import Durations
-        from pressroom.generation.records import Parts
         from pressroom.generation.worker import Worker, new_worker_id
         from pressroom.spend.prices import Prices
 

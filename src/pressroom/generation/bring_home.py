@@ -28,7 +28,7 @@ from pressroom.telemetry import event_logger
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pressroom.generation.records import Run
+    from pressroom.generation.context import Run
     from pressroom.ideogram import Download
 
 log = event_logger(__name__)

@@ -22,7 +22,7 @@ from pressroom.spend.attempts import AttemptState
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
-    from pressroom.generation.records import Run
+    from pressroom.generation.context import Run
     from pressroom.ideogram import Generation
 
 log = event_logger(__name__)

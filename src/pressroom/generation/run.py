@@ -12,10 +12,10 @@ from pressroom.errors import NotFound
 from pressroom.fleet.workers import WorkerState, get_one_or_none
 from pressroom.generation import records
 from pressroom.generation.bring_home import bring_home
+from pressroom.generation.context import Parts, Run
 from pressroom.generation.jobs import JobState
 from pressroom.generation.outcomes import LOST
 from pressroom.generation.purchase import purchase, wait_for_end
-from pressroom.generation.records import Parts, Run
 from pressroom.spend.attempts import Attempt, AttemptState
 from pressroom.telemetry import event_logger
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pressroom.database import Database
-    from pressroom.generation.records import Parts
+    from pressroom.generation.context import Parts
     from pressroom.settings import Settings
     from pressroom.spend.prices import Prices
     from pressroom.storage import Spool

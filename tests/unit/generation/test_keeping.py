@@ -50,7 +50,7 @@ async def test_images_need_room_on_the_spool(home, keeping):
 
 async def test_rows_need_room_too(keeping, monkeypatch):
     """A disk without room for a SQLite file stops purchases, and says which file."""
-    monkeypatch.setattr("pressroom.database.ROOM_BYTES", 1 << 60)
+    monkeypatch.setattr("pressroom.database.connections.ROOM_BYTES", 1 << 60)
 
     with pytest.raises(DatabaseUnusable, match=r"pressroom\.sqlite.*free some space"):
         await keeping.check(images=1)

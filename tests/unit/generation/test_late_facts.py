@@ -9,7 +9,7 @@ from tests.support.rows import add_attempt, pair
 
 from pressroom.generation import jobs, records
 from pressroom.generation.jobs import JobState
-from pressroom.generation.records import Run
+from pressroom.generation.context import Run
 from pressroom.settings import GenerationSettings
 from pressroom.spend import attempts
 from pressroom.spend.attempts import AttemptState
