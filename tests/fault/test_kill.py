@@ -139,5 +139,6 @@ def test_one_of_two_workers_killed_while_jobs_flow_loses_and_repeats_nothing(rig
     states = rig.settled(jobs)
     assert set(states) <= {"completed", LOST}
     assert states.count("completed") >= 12
-    assert len(rig.ledger()) == 20
+    # What the dead worker had committed as `sending` may not have left.
+    assert states.count("completed") <= len(rig.ledger()) <= 20
     assert rig.emulator.control.totals().in_flight.high_water <= 8

@@ -22,10 +22,10 @@ from pressroom.database import Database, DatabaseAddress
 from pressroom.errors import Conflict, GenerationNotFound, OutcomeUnknown
 from pressroom.fleet.slots import free_slots
 from pressroom.generation import jobs, records
+from pressroom.generation.context import Run
 from pressroom.generation.decisions import Decisions
 from pressroom.generation.jobs import ENDED, HeldFor, JobState
 from pressroom.generation.outcomes import LOST, RULES, failed_generation, outcome_of
-from pressroom.generation.context import Run
 from pressroom.ideogram import Generation, Status
 from pressroom.settings import GenerationSettings, Settings
 from pressroom.spend import attempts
@@ -247,9 +247,7 @@ class OneJob(Rows):
             self.do(records.record_pending_too_long(run, "pending"))
             return
         elif end == "key":
-            self.do(
-                records.leave(run, to=JobState.HELD, reason=HeldFor.KEY, message="no key", continuing=True)
-            )
+            self.do(records.leave(run, to=JobState.HELD, reason=HeldFor.KEY, message="no key"))
         elif end == "unknown":
             error = GenerationNotFound("unknown")
             self.do(records.record_outcome(run, LOST, error=error))
@@ -270,9 +268,7 @@ class OneJob(Rows):
             return
         self.acting.remove(one)
         if way == "later":
-            self.do(
-                records.leave(one.run, to=JobState.QUEUED, reason="storage", message="later", continuing=True)
-            )
+            self.do(records.leave(one.run, to=JobState.QUEUED, reason="storage", message="later"))
             return
         found = (
             [asset(job_id=self.job_id, attempt_id=one.run.attempt.id)] if way is JobState.COMPLETED else []
@@ -288,11 +284,7 @@ class OneJob(Rows):
         one = self.one(which)
         if one.run.attempt.state is AttemptState.RESERVED:
             self.acting.remove(one)
-            self.do(
-                records.leave(
-                    one.run, to=JobState.QUEUED, reason="storage", message="no room", continuing=False
-                )
-            )
+            self.do(records.take_back(one.run, reason="storage", message="no room"))
 
     @precondition(lambda self: self.job.state is JobState.RUNNING and not self.acting)
     @rule()

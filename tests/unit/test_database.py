@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from tests.support.parts import needs
 
-from pressroom import database as database_module
 from pressroom.database import Database, DatabaseAddress, at, new_id, now_ms, prepare_home
 from pressroom.errors import DatabaseUnavailable, DatabaseUnusable, InvalidInput, InvalidSettings
 from pressroom.fleet.tables import leases
@@ -298,7 +297,7 @@ async def test_a_connection_that_was_cut_while_it_lay_idle_is_replaced(
     upgraded_postgres, postgres, monkeypatch
 ):
     """After the server ended it, the next use has a new one and notices nothing."""
-    monkeypatch.setattr(database_module, "IDLE_S", 0.0)
+    monkeypatch.setattr("pressroom.database.engines.IDLE_S", 0.0)
     database = Database(_address(upgraded_postgres), DatabaseSettings())
     assert await _leases(database) == set()
     postgres.execute(CUT)
@@ -311,7 +310,7 @@ async def test_a_connection_that_was_cut_a_moment_after_its_use_is_told_once(
     upgraded_postgres, postgres, monkeypatch
 ):
     """As something that may pass, and it has passed: the use after that has a new one."""
-    monkeypatch.setattr(database_module, "IDLE_S", 3600.0)
+    monkeypatch.setattr("pressroom.database.engines.IDLE_S", 3600.0)
     database = Database(_address(upgraded_postgres), DatabaseSettings())
     assert await _leases(database) == set()
     postgres.execute(CUT)

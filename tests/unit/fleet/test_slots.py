@@ -45,7 +45,10 @@ async def test_free_places_are_the_lowest_ones_that_the_limit_leaves(sqlite_data
         (AttemptState.SENDING, None, 179, False),
         (AttemptState.ACCEPTED, "gen-1", 181, False),
         (AttemptState.UNCERTAIN, "gen-1", 181, False),
+        (AttemptState.ACCEPTED, "gen-1", 901, True),
+        (AttemptState.UNCERTAIN, "gen-1", 901, True),
         (AttemptState.RESERVED, None, 181, False),
+        (AttemptState.RESERVED, None, 901, False),
     ],
 )
 async def test_a_lost_answer_frees_its_place_after_its_time(
@@ -55,7 +58,7 @@ async def test_a_lost_answer_frees_its_place_after_its_time(
     sent = None if state is AttemptState.RESERVED else now_ms() - age_s * 1000
     async with sqlite_database.write() as connection:
         attempt_id = await _take(connection, 0, state=state, generation_id=generation_id, sending_at=sent)
-        assert int(freed) == await free_lost_slots(connection, "emulator", life_s=180)
+        assert int(freed) == await free_lost_slots(connection, "emulator", life_s=180, pending_s=900)
         found = await connection.execute(
             attempts.attempts.select().where(attempts.attempts.c.id == attempt_id)
         )
@@ -70,4 +73,4 @@ async def test_the_lost_places_of_another_upstream_are_left_alone(sqlite_databas
         await _take(
             connection, 0, state=AttemptState.SENDING, sending_at=now_ms() - 10**6, upstream="api.example:443"
         )
-        assert await free_lost_slots(connection, "emulator", life_s=180) == 0
+        assert await free_lost_slots(connection, "emulator", life_s=180, pending_s=900) == 0

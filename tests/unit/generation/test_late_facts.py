@@ -8,8 +8,8 @@ import pytest
 from tests.support.rows import add_attempt, pair
 
 from pressroom.generation import jobs, records
-from pressroom.generation.jobs import JobState
 from pressroom.generation.context import Run
+from pressroom.generation.jobs import JobState
 from pressroom.settings import GenerationSettings
 from pressroom.spend import attempts
 from pressroom.spend.attempts import AttemptState
@@ -63,7 +63,7 @@ async def test_a_run_that_was_replaced_ends_no_job(sqlite_database):
     assert not await records.record_home(
         late, [], state=JobState.COMPLETED, filtered_count=0, missing=[], message=None
     )
-    await records.leave(late, to=JobState.QUEUED, reason="storage", message="x", continuing=True)
+    await records.leave(late, to=JobState.QUEUED, reason="storage", message="x")
     assert (await _now(sqlite_database, job_id))[0] == job
 
 
@@ -76,6 +76,6 @@ async def test_only_one_of_two_runs_begins_to_send(sqlite_database):
 
     assert await records.begin_sending(first)
     assert not await records.begin_sending(second)
-    await records.leave(second, to=JobState.QUEUED, reason="worker", message="x", continuing=False)
+    await records.take_back(second, reason="worker", message="x")
     job, [attempt] = await _now(sqlite_database, job_id)
     assert (job.state, attempt.state, attempt.owner) == (JobState.RUNNING, AttemptState.SENDING, "first/1")
