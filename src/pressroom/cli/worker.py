@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,8 @@ async def _work(app: App) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     started = await app.start_worker()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays; the collector need not look through it again and again
     say(f"worker {started.id} works for {app.upstream} on {app.database.address}; Ctrl-C stops it")
     await stop.wait()
     say("stopping: running work gets its time to end")

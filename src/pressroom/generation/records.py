@@ -36,6 +36,9 @@ log = event_logger(__name__)
 _KNOWN = frozenset({AttemptState.ACCEPTED, AttemptState.BOUGHT})
 """An attempt in one of these has something to go on with."""
 
+_AS_EXPECTED = frozenset({AttemptState.SENDING, AttemptState.ACCEPTED})
+"""An attempt in one of these is what the run that learns something about it left it in."""
+
 
 async def read(parts: Parts, job_id: str) -> tuple[Job | None, Attempt | None]:
     """The job and its open attempt, as their rows are now."""
@@ -120,19 +123,10 @@ async def _record(run: Run, to: AttemptState, **facts: Any) -> bool:
 
     async def work() -> Attempt | None:
         async with parts.database.write() as connection:
-            written = await attempts.transition(connection, run.attempt.id, to, **facts)
-            if not written:
-                await _note_late(connection, run, facts)
+            moved = False
+            if not await attempts.transition(connection, run.attempt.id, to, only_from=_AS_EXPECTED, **facts):
+                moved = await _record_unexpected(connection, run, to, facts)
             now = await attempts.get_open_or_none(connection, run.job.id)
-            known = now is not None and now.id == run.attempt.id and now.state in _KNOWN
-            # A fact about an uncertain job's attempt sends it on its way again, with a run of its own.
-            moved = known and await jobs.transition(
-                connection,
-                run.job.id,
-                JobState.QUEUED,
-                only_from=frozenset({JobState.UNCERTAIN}),
-                continuing=True,
-            )
         return None if moved or now is None or now.id != run.attempt.id else now
 
     now = await parts.database.patiently(work)
@@ -145,6 +139,22 @@ async def _record(run: Run, to: AttemptState, **facts: Any) -> bool:
     else:
         log.info("run.accepted", **run.facts)
     return True
+
+
+async def _record_unexpected(
+    connection: AsyncConnection, run: Run, to: AttemptState, facts: dict[str, Any]
+) -> bool:
+    """A fact about an attempt that was uncertain sends its job on its way again, with a run of its own."""
+    if await attempts.transition(connection, run.attempt.id, to, only_from={AttemptState.UNCERTAIN}, **facts):
+        return await jobs.transition(
+            connection,
+            run.job.id,
+            JobState.QUEUED,
+            only_from=frozenset({JobState.UNCERTAIN}),
+            continuing=True,
+        )
+    await _note_late(connection, run, facts)
+    return False
 
 
 async def _note_late(connection: AsyncConnection, run: Run, facts: dict[str, Any]) -> None:
@@ -335,8 +345,10 @@ async def record_home(
                 filtered_count=filtered_count,
                 missing=missing,
             )
+            if ended:
+                return True
+            # A repeated transaction whose first answer was lost finds the job ended as it should be.
             now = await jobs.get_one_or_none(connection, run.job.id)
-        # A repeated transaction whose first answer was lost finds the job ended as it should be.
-        return ended or (now is not None and now.state is state)
+        return now is not None and now.state is state
 
     return await parts.database.patiently(work)
