@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,21 @@ SCALE = 0.375
 """On the emulator's 8 s: generations of 3 s, a fifth more or less by seed. The vendor takes 5 to 15 s; with 64 in flight
 this asks for 21 jobs/s, well within the throughput, so that what is seen is delay and not a queue."""
 
+PAUSE_S = 0.05
+"""Seconds at most between two requests of one caller, at random: back to back they would fall in step with the queue's poll."""
+
 
 async def _ours(app: App, wanted: Sequence[int], at_once: int, stagger_s: float) -> dict[int, float]:
     """Seconds from submitting to knowing the end, by seed, with so many callers who wait."""
     waiting = iter(wanted)
     taken: dict[int, float] = {}
+    chance = random.Random(len(wanted))
 
     async def work(delay_s: float) -> None:
         await asyncio.sleep(delay_s)
         for seed in waiting:
             asked = submission(seed, WIRE)
+            await asyncio.sleep(chance.uniform(0, PAUSE_S))
             began = time.perf_counter()
             job_id = await app.submit(asked.request, wire=asked.wire)
             await app.wait(job_id)
