@@ -38,6 +38,9 @@ log = event_logger(__name__)
 TROUBLE_WAIT_S = 0.5
 """Seconds before a loop that met a database that is away looks again."""
 
+DISPATCH_GAP_S = 0.01
+"""Seconds at least between the beginnings of two looks for work."""
+
 DRAIN_LOOK_S = 0.02
 """Seconds between two looks whether running work has ended."""
 
@@ -186,6 +189,7 @@ class Worker:
 
     async def _dispatch(self, dispatcher: Dispatcher) -> None:
         while True:
+            began = time.monotonic()
             try:
                 given = await dispatcher.dispatch() if self.lease_is_fresh() else 0
             except PressroomError as error:
@@ -194,6 +198,8 @@ class Worker:
                 continue
             if not given:
                 await within(self._wake, self._settings.fleet.dispatch_every_s)
+            # Slots that come free one shortly after the other are filled by one look, not by one each.
+            await asyncio.sleep(max(0.0, began + DISPATCH_GAP_S - time.monotonic()))
 
     async def _tidy(self, sweep: Sweep, spool: Spool) -> None:
         while True:
