@@ -34,8 +34,8 @@ pins: $(DEV)  ## Compile the requirements files anew from pyproject.toml.
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
-clean:  ## Remove what the targets above made.
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pressroom-data
+clean:  ## Remove what the targets above made, but not pressroom-data: what was paid for is in it.
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit("pressroom needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
-from dbos import error as dbos_error
 
 from pressroom.errors import DatabaseUnavailable, DatabaseUnusable
 from pressroom.telemetry import event_logger
@@ -122,10 +121,14 @@ class Engine:
             )
             DBOS.listen_queues([self.queue])
             DBOS.launch()
-        except Exception as error:  # the library raises its own and its driver's
+        except (
+            BaseException
+        ) as error:  # the library raises its own and its driver's; a start may be cancelled
             # Else the process keeps this one, with its executor id and its connections, for the next start.
             await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=0)
             await self._close()
+            if not isinstance(error, Exception):
+                raise
             raise DatabaseUnusable(
                 f"database {self._database.address}: the engine cannot start ({type(error).__name__}); run `pressroom db upgrade`"
             ) from error
@@ -200,9 +203,7 @@ class Engine:
         """One call of the library in a thread; whatever its driver raises becomes `DatabaseUnavailable`."""
         try:
             return await asyncio.to_thread(getattr(self._running(), method), *arguments, **options)
-        except dbos_error.DBOSException:
-            raise
-        except Exception as error:  # the driver's own, or SQLAlchemy's
+        except Exception as error:  # the library's own, the driver's, or SQLAlchemy's
             raise DatabaseUnavailable(
                 f"database {self._database.address} does not answer ({type(error).__name__})"
             ) from error

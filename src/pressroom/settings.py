@@ -12,7 +12,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -91,11 +99,22 @@ class FleetSettings(Group):
     dispatch_every_s: Positive = Field(
         0.05, description="Seconds between two looks for work when nothing wakes us."
     )
+    refused_trial_s: Positive = Field(
+        300.0, description="Seconds between two trials after the vendor refused key, credits or quota."
+    )
     tidy_s: Positive = Field(60.0, description="Seconds between two looks for leftovers on a worker's spool.")
     slot_life_s: Positive = Field(
-        180.0, description="Seconds after sending when the slot of an attempt without a known id is freed."
+        200.0,
+        description="Seconds after sending when the slot of an attempt without a known id is freed; no request lasts longer.",
     )
     drain_s: Positive = Field(30.0, description="Seconds that running work gets to finish after SIGTERM.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> FleetSettings:
+        """A worker must notice that its own lease is stale before others take it for dead."""
+        if not self.beat_s < self.fresh_s < self.dead_after_s:
+            raise ValueError("beat_s must be below fresh_s, and fresh_s below dead_after_s")
+        return self
 
 
 class GenerationSettings(Group):
@@ -287,12 +306,11 @@ class Settings(BaseSettings):
         Raises:
             InvalidSettings: A value cannot be used.
         """
-        _warn_of_misspelt_names()
         try:
             return cls(**values)  # type: ignore[arg-type]
         except ValidationError as error:
             raise InvalidSettings(_explain(error)) from None
-        except (SettingsError, ValueError) as error:
+        except (SettingsError, ValueError, OSError) as error:
             raise InvalidSettings(f"settings cannot be read: {error}") from None
 
     @property
@@ -350,11 +368,13 @@ def setting_paths() -> dict[tuple[str, ...], tuple[object, str]]:
     return found
 
 
-def _warn_of_misspelt_names() -> None:
-    """Say when a variable looks like one of ours; an orchestrator sets some of its own (PRESSROOM_SERVICE_HOST)."""
+def misspelt_names() -> dict[str, str]:
+    """
+    Variables that look like one of ours and are not, with what was probably meant.
+
+    They are pointed out, not refused: an orchestrator sets some of its own (PRESSROOM_SERVICE_HOST).
+    """
     known = {environment_name(path) for path in setting_paths()}
-    for name in os.environ:
-        if name.startswith("PRESSROOM_") and name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-            if close:
-                log.warning("%s is not a setting; did you mean %s?", name, close[0])
+    ours = [name for name in os.environ if name.startswith("PRESSROOM_") and name not in known]
+    meant = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.85) for name in ours}
+    return {name: close[0] for name, close in meant.items() if close}

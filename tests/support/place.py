@@ -32,6 +32,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "drain_s": 3.0,
         "tidy_s": 0.2,
         "dispatch_every_s": 0.02,
+        "refused_trial_s": 0.1,
     },
     "generation": {
         "backoff_s": 0.1,

@@ -14,7 +14,7 @@ from pressroom.app import schema
 from pressroom.app.vendor import Vendor
 from pressroom.catalog import assets as catalog
 from pressroom.database import Database, DatabaseAddress, prepare_home
-from pressroom.errors import InvalidRequest, NotFound
+from pressroom.errors import Conflict, InvalidRequest, NotFound, StorageError
 from pressroom.fleet import workers
 from pressroom.generation import jobs
 from pressroom.generation.admission import Submission, admit
@@ -24,10 +24,10 @@ from pressroom.generation.keeping import Keeping
 from pressroom.generation.views import JobView, views_of
 from pressroom.generation.waiters import Waiters, within
 from pressroom.ideogram import (
-    Call,
     Ideogram,
     ImageRequest,
     Wire,
+    polling_api,
 )
 from pressroom.settings import Settings
 from pressroom.storage import ObjectStore, Spool, StoreOptions
@@ -83,6 +83,7 @@ class App:
         self.decisions = Decisions(database)
         self._waiters = Waiters()
         self._worker: Worker | None = None
+        self._starting = asyncio.Lock()
 
     async def generate(
         self,
@@ -253,8 +254,13 @@ class App:
             GenerationNotFound: The vendor does not know that id.
         """
         view = await self.job(job_id)
+        if view.job.upstream != self.upstream:
+            raise Conflict(
+                f"job {job_id} is for {view.job.upstream} and this process speaks to {self.upstream}; "
+                "set the key and base URL that it was submitted with"
+            )
         client = await self.client()
-        await client.poll(generation_id, api=Call.from_json(view.job.call).api)
+        await client.poll(generation_id, api=polling_api(view.job.call["operation"]))
         await self.decisions.adopt(job_id, generation_id)
 
     async def workers(self) -> list[workers.Worker]:
@@ -284,18 +290,22 @@ class App:
 
         Raises:
             InvalidSettings: The key or the vendor's address cannot be used.
-            StorageError, DatabaseError: What it needs is not there.
+            DatabaseError: The database cannot be used.
         """
-        if self._worker is not None:
+        async with self._starting:
+            if self._worker is None:
+                self._worker = await self._new_worker()
             return self._worker
+
+    async def _new_worker(self) -> Worker:
         from pressroom.generation.context import Parts
         from pressroom.generation.durations import Durations
         from pressroom.generation.worker import Worker, new_worker_id
         from pressroom.spend.prices import Prices
 
-        await self.check_ready()
         client = await self.client()
         await self._vendor.check_clock(self.database)
+        await self._look_at_the_store()
         generation = self.settings.generation
         worker = Worker(
             database=self.database,
@@ -323,8 +333,14 @@ class App:
             fresh_s=self.settings.fleet.fresh_s,
         )
         await worker.start(parts)
-        self._worker = worker
         return worker
+
+    async def _look_at_the_store(self) -> None:
+        """A store that cannot be used stops purchases, not a worker: what is bought already must come home."""
+        try:
+            await self._keeping.check_store()
+        except StorageError as error:
+            log.warning("store.refused", error=type(error).__name__, message=error.message)
 
     async def stop_worker(self, *, drain_s: float | None = None) -> None:
         """Let running work end for `drain_s` seconds (default: the setting) and hand the rest on."""
@@ -388,7 +404,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
     try:
         await schema.check(settings, database)
         store = ObjectStore.open(
-            settings.storage_url or "file:images",
+            settings.storage_url or "file:",
             options=_store_options(settings),
             home=settings.home,
             create=not await _holds_assets(database),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -12,7 +13,12 @@ from pressroom.database import Database, DatabaseAddress
 from pressroom.errors import DatabaseUnusable
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from pressroom.settings import Settings
+
+LOOK_AGAIN_S = 0.1
+"""Seconds between two looks whether another process has done upgrading."""
 
 UPGRADE_LOCK = 7365731
 """Advisory lock on Postgres under which one process upgrades; any number would do, as long as it stays."""
@@ -33,14 +39,37 @@ async def upgrade(settings: Settings) -> str:
     address = DatabaseAddress.parse(settings)
     database = Database(address, settings.database)
     try:
-        async with database.write() as connection:
-            if not database.is_sqlite:
-                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
-            await connection.run_sync(migrations.upgrade)
-        await asyncio.to_thread(engine.migrate, address)
+        async with _one_at_a_time(database):
+            # The engine's tables first: our step is the mark that everything is there.
+            await asyncio.to_thread(engine.migrate, address)
+            async with database.write() as connection:
+                await connection.run_sync(migrations.upgrade)
     finally:
         await database.close()
     return migrations.HEAD
+
+
+@asynccontextmanager
+async def _one_at_a_time(database: Database) -> AsyncIterator[None]:
+    """
+    Keep other processes from upgrading meanwhile.
+
+    The lock belongs to a session and is asked for again and again instead of waited for: the engine builds indexes
+    concurrently, which waits for every open transaction, a waiting statement's among them. A SQLite file needs no lock,
+    since each step takes its write lock.
+    """
+    if database.is_sqlite:
+        yield
+        return
+    async with database.read() as guard:
+        while not (  # noqa: ASYNC110 - the event is in another process
+            await guard.execute(sa.select(sa.func.pg_try_advisory_lock(UPGRADE_LOCK)))
+        ).scalar_one():
+            await asyncio.sleep(LOOK_AGAIN_S)
+        try:
+            yield
+        finally:
+            await guard.execute(sa.select(sa.func.pg_advisory_unlock(UPGRADE_LOCK)))
 
 
 async def check(settings: Settings, database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from contextlib import AsyncExitStack
@@ -42,8 +43,9 @@ class Vendor:
         self._settings = settings
         self._stack = AsyncExitStack()
         self._client: Ideogram | None = None
+        self._making = asyncio.Lock()
         address = validate_base_url(settings.ideogram_base_url or BASE_URL).base_url
-        self.upstream = EMULATOR if settings.uses_emulator else urlsplit(address).netloc
+        self.upstream = EMULATOR if settings.uses_emulator else upstream_of(address)
 
     def key(self) -> str:
         """
@@ -65,24 +67,27 @@ class Vendor:
         Raises:
             InvalidSettings: The key or a time limit cannot be used.
         """
-        if self._client is None:
-            options = self._settings.client
-            client = Ideogram(
-                self.key(),
-                base_url=await self._base_url(),
-                timeouts=Timeouts(
-                    connect=options.connect_s,
-                    pool=options.pool_s,
-                    asynchronous=options.async_post_s,
-                    synchronous=options.sync_post_s,
-                    poll=options.poll_s,
-                    download_read=options.download_read_s,
-                    download=options.download_s,
-                ),
-                max_connections=options.max_connections,
-            )
-            self._client = await self._stack.enter_async_context(client)
-        return self._client
+        async with self._making:
+            if self._client is None:
+                self._client = await self._stack.enter_async_context(await self._new_client())
+            return self._client
+
+    async def _new_client(self) -> Ideogram:
+        options = self._settings.client
+        return Ideogram(
+            self.key(),
+            base_url=await self._base_url(),
+            timeouts=Timeouts(
+                connect=options.connect_s,
+                pool=options.pool_s,
+                asynchronous=options.async_post_s,
+                synchronous=options.sync_post_s,
+                poll=options.poll_s,
+                download_read=options.download_read_s,
+                download=options.download_s,
+            ),
+            max_connections=options.max_connections,
+        )
 
     async def check_clock(self, database: Database) -> None:
         """Say when this machine's clock is off: keys of objects, signed addresses and the order of jobs follow it."""
@@ -118,3 +123,19 @@ class Vendor:
             time_scale=options.time_scale,
         )
         return await self._stack.enter_async_context(run_embedded(embedded))
+
+
+def upstream_of(address: str) -> str:
+    """
+    The same for every way to write one vendor's address, and another for every other one.
+
+    Args:
+        address: A checked base URL.
+
+    Returns:
+        Host, port unless it is the scheme's own, and path.
+    """
+    parts = urlsplit(address)
+    usual = {"https": 443, "http": 80}[parts.scheme]
+    port = f":{parts.port}" if parts.port not in {None, usual} else ""
+    return f"{parts.hostname}{port}{parts.path}"

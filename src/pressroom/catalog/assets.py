@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -40,9 +40,9 @@ class Asset:
     upstream: str
     project: str
     generation_id: str | None
-    prompt: str
-    expanded_prompt: str | None
-    negative_prompt: str | None
+    prompt: str = field(repr=False)
+    expanded_prompt: str | None = field(repr=False)
+    negative_prompt: str | None = field(repr=False)
     prompt_hash: str
     model: str
     style_type: str | None
@@ -52,7 +52,7 @@ class Asset:
     width: int
     height: int
     is_safe: bool
-    original_url: str
+    original_url: str = field(repr=False)
     stored_path: str
     content_type: str
     size_bytes: int

@@ -26,6 +26,7 @@ def emulator(
     """
     from pressroom.database import prepare_home
     from pressroom.emulator import EmulatorOptions, serve
+    from pressroom.errors import InvalidSettings
     from pressroom.settings import Settings
 
     settings = Settings.load()
@@ -37,4 +38,9 @@ def emulator(
         inflight_limit=inflight_limit or defaults.inflight_limit,
         url_life_s=url_life or defaults.url_life_s,
     )
-    serve(options, host="127.0.0.1", port=port)
+    try:
+        serve(options, host="127.0.0.1", port=port)
+    except OSError as error:
+        raise InvalidSettings(
+            f"port {port} cannot be used ({error.strerror}); give another --port"
+        ) from error

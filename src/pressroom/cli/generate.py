@@ -77,7 +77,7 @@ def generate(  # noqa: PLR0917 - one parameter per option
         "num_images": number,
         "magic_prompt": magic_prompt,
     }
-    text = sys.stdin.read() if prompt == "-" else prompt
+    text = sys.stdin.read().rstrip("\n") if prompt == "-" else prompt
     request = ImageRequest(
         prompt=text, **{name: value for name, value in fields.items() if value is not None}
     )
@@ -93,12 +93,10 @@ async def _generate(
     request: ImageRequest, labels: dict[str, Any], *, deadline_s: float | None, wait: bool, as_json: bool
 ) -> int:
     from pressroom.app import EMULATOR, open_app
+    from pressroom.cli.opening import read_settings
     from pressroom.cli.progress import Progress
-    from pressroom.settings import Settings
-    from pressroom.telemetry import configure
 
-    settings = Settings.load()
-    configure(settings.log)
+    settings = read_settings()
     async with open_app(settings) as app:
         if app.upstream == EMULATOR:
             say(
@@ -115,6 +113,8 @@ async def _generate(
         if view is None:
             return INTERRUPTED
         if isinstance(view, TimeoutError):
+            if as_json:
+                print_json((await app.job(job_id)).to_json())
             say(f"The deadline passed; the job goes on with the next worker: `pressroom jobs show {job_id}`")
             return NOT_NOW
         return await _report(app, view, as_json=as_json)

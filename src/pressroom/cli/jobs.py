@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pressroom.cli.output import Json, print_json, print_table, say, usd
+from pressroom.cli.output import FAILED, Json, print_json, print_table, say, usd
+from pressroom.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -164,12 +165,21 @@ def resolve(
 
 
 def _decide(job_ids: list[str], done: str, decision: Callable[[Decisions, str], Awaitable[None]]) -> None:
+    refused: list[str] = []
+
     async def work(app: App) -> None:
         for job_id in job_ids:
-            await decision(app.decisions, job_id)
-            say(f"job {job_id} is {done}")
+            try:
+                await decision(app.decisions, job_id)
+            except (Conflict, NotFound) as error:  # the others are decided all the same
+                refused.append(job_id)
+                say(f"pressroom: {error}")
+            else:
+                say(f"job {job_id} is {done}")
 
     _with_app(work)
+    if refused:
+        raise typer.Exit(FAILED)
 
 
 def _with_app(work: Callable[[App], Awaitable[None]]) -> None:

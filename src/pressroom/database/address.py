@@ -52,8 +52,8 @@ class DatabaseAddress:
         return self.url.drivername == "sqlite"
 
     def __str__(self) -> str:
-        """The address without its password."""
-        return self.url.render_as_string(hide_password=True)
+        """The address without its password, and without the options behind it, which may hold one too."""
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
 
 def prepare_home(home: Path) -> None:

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 CONNECT_S = 5
 """Seconds to reach a Postgres server."""
 
+SILENT_S = 15
+"""Seconds after which a server that does not even acknowledge counts as gone: a partition must not hold a fact, or a lease,
+until the kernel gives up by itself after a quarter of an hour."""
+
+TO_POSTGRES = {
+    "connect_timeout": CONNECT_S,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": SILENT_S * 1000,
+}
+"""libpq's options (Postgres manual, 34.1.2); times in seconds, `tcp_user_timeout` in milliseconds."""
+
 IDLE_S = 1.0
 """Seconds after which an unused connection is asked whether it is still there. A server that restarted meanwhile is noticed
 here; one that restarts between two uses within a second fails one transaction, which is repeated or told."""
@@ -30,7 +43,7 @@ def postgres_async(url: sa.URL, settings: DatabaseSettings) -> AsyncEngine:
         hide_parameters=True,  # they hold prompts, and errors end up in logs
         pool_size=settings.pool,
         max_overflow=0,
-        connect_args={"connect_timeout": CONNECT_S},
+        connect_args=TO_POSTGRES,
     )
     _ping_the_idle(engine.sync_engine)
     return engine
@@ -43,7 +56,7 @@ def postgres_sync(url: sa.URL, pool: int) -> sa.Engine:
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_S},
+        connect_args=TO_POSTGRES,
         **pooled,
     )
 

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from pressroom.database import now_ms
 from pressroom.fleet.tables import leases, workers
@@ -91,8 +92,10 @@ async def take_lease(connection: AsyncConnection, name: str, holder: str, *, lif
     )
     if done.rowcount == 1:
         return True
-    exists = await connection.execute(sa.select(leases.c.name).where(leases.c.name == name))
-    if exists.first() is not None:
-        return False
-    await connection.execute(sa.insert(leases).values(name=name, holder=holder, until=now_ms() + life))
-    return True
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    first = await connection.execute(
+        insert(leases)
+        .values(name=name, holder=holder, until=now_ms() + life)
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    return first.rowcount == 1

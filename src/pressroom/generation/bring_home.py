@@ -13,15 +13,18 @@ from pressroom.database import at
 from pressroom.errors import (
     DownloadExpired,
     DownloadRejected,
-    InvalidInput,
+    GenerationNotFound,
+    KeyRefused,
     StorageDenied,
     StorageError,
+    StorageFull,
+    StorageUnavailable,
     VendorError,
 )
 from pressroom.generation import records
 from pressroom.generation.jobs import HeldFor, JobState
 from pressroom.generation.outcomes import backoff_s
-from pressroom.ideogram import Call, Image, Status, examine, expiry_of
+from pressroom.ideogram import Image, Status, examine, expiry_of, polling_api
 from pressroom.storage import object_key
 from pressroom.telemetry import event_logger
 
@@ -45,8 +48,20 @@ class _Missing(Exception):
     """This image cannot be brought home any more; the text says why."""
 
 
-class _Later(Exception):
-    """It can be tried again later, by another run."""
+class _Stopped(Exception):
+    """
+    This run cannot bring it home; another one can.
+
+    Args:
+        to: `queued` when it may work by itself after a while, `held` when only a person can help.
+        reason: One word.
+        message: What is wrong and what to do.
+    """
+
+    def __init__(self, to: JobState, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.to = to
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -69,21 +84,24 @@ async def bring_home(run: Run) -> None:
     results = await asyncio.gather(
         *(_bring(run, position, image) for position, image in safe), return_exceptions=True
     )
-    await _end(run, len(images), results)
+    await _end(run, len(images), [position for position, _ in safe], results)
 
 
-async def _end(run: Run, count: int, results: list[_Home | BaseException]) -> None:
+async def _end(run: Run, count: int, positions: list[int], results: list[_Home | BaseException]) -> None:
     for result in results:
-        if isinstance(result, StorageDenied):
-            await records.leave(run, to=JobState.HELD, reason=HeldFor.STORAGE, message=result.message)
-            return
-        if isinstance(result, _Later):
-            await records.leave(run, to=JobState.QUEUED, reason="storage", message=str(result))
-            return
-        if isinstance(result, BaseException) and not isinstance(result, _Missing):
+        if isinstance(result, BaseException) and not isinstance(result, _Missing | _Stopped):
             raise result
+    stopped = [result for result in results if isinstance(result, _Stopped)]
+    if stopped:  # a person's help first: while that is missing, time does not help
+        first = min(stopped, key=lambda found: found.to is not JobState.HELD)
+        await records.leave(run, to=first.to, reason=first.reason, message=str(first))
+        return
     home = [result for result in results if isinstance(result, _Home)]
-    missing = [{"reason": str(result)} for result in results if isinstance(result, _Missing)]
+    missing = [
+        {"position": position, "reason": str(result)}
+        for position, result in zip(positions, results, strict=True)
+        if isinstance(result, _Missing)
+    ]
     filtered_count = count - len(results)
     assets = [_asset(run, found, count) for found in home]
     log.debug("run.stored", **run.facts)
@@ -108,7 +126,10 @@ def _verdict(home: int, filtered_count: int, missing: list[dict[str, Any]]) -> t
 
 
 async def _bring(run: Run, position: int, image: Image) -> _Home:
-    file, path = await _fetch(run, position, image)
+    try:
+        file, path = await _fetch(run, position, image)
+    except StorageError as error:
+        raise _Stopped(JobState.QUEUED, "storage", error.message) from error
     log.debug("run.spooled", **run.facts, position=position)
     asset_id = asset_id_of(run.attempt.id, position)
     key = object_key(
@@ -125,15 +146,16 @@ async def _bring(run: Run, position: int, image: Image) -> _Home:
             await run.parts.store.put(
                 key, path, content_type=file.content_type, metadata=metadata, share=True
             )
-        except StorageDenied as error:
-            run.parts.keeping.refused(error)
-            raise
-        except StorageError as error:
+        except (StorageUnavailable, StorageFull) as error:
             tries += 1
             log.warning("run.store_failed", **run.facts, error=type(error).__name__, tries=tries)
             if time.monotonic() > deadline:
-                raise _Later(error.message) from error
+                raise _Stopped(JobState.QUEUED, "storage", error.message) from error
             await asyncio.sleep(backoff_s(tries, first_s=FIRST_WAIT_S, most_s=MOST_WAIT_S))
+        except StorageError as error:
+            if isinstance(error, StorageDenied):
+                run.parts.keeping.refused(error)
+            raise _Stopped(JobState.HELD, HeldFor.STORAGE, error.message) from error
         else:
             return _Home(position, image, file, key)
 
@@ -174,9 +196,10 @@ async def _fetch(run: Run, position: int, image: Image) -> tuple[Download, Path]
             if rejected >= run.parts.settings.download_tries:
                 raise _Missing(error.message) from error
             if time.monotonic() > deadline:
-                raise _Later(error.message) from error
+                raise _Stopped(JobState.QUEUED, "download", error.message) from error
             url = await _fresh_address(run, position, url, error)
         else:
+            await records.note_spool(run)
             return file, path
         await asyncio.sleep(backoff_s(tries, first_s=FIRST_WAIT_S, most_s=MOST_WAIT_S))
 
@@ -193,14 +216,22 @@ async def _fresh_address(run: Run, position: int, url: str, error: Exception) ->
     generation_id = run.attempt.generation_id
     if generation_id is not None:
         try:
-            generation = await run.parts.client.poll(generation_id, api=Call.from_json(run.job.call).api)
-        except (VendorError, InvalidInput):
+            generation = await run.parts.client.poll(generation_id, api=polling_api(run.attempt.operation))
+        except KeyRefused as refused:
+            raise _Stopped(JobState.HELD, HeldFor.KEY, refused.message) from refused
+        except GenerationNotFound:
+            return await _old_address(run, url, error)
+        except VendorError:
             return url
         if generation.status is Status.COMPLETED and position < len(generation.images):
             fresh = generation.images[position].url
             if fresh and fresh != url:
                 await records.note_answer(run, generation)
                 return fresh
+    return await _old_address(run, url, error)
+
+
+async def _old_address(run: Run, url: str, error: Exception) -> str:
     if isinstance(error, DownloadExpired) and not _may_come_back(url):
         await _give_up(run, error)
     return url
@@ -216,8 +247,10 @@ async def _give_up(run: Run, error: DownloadExpired) -> None:
     """A dead address is the end of it, unless another worker's disk still holds the file and may come back."""
     elsewhere = run.attempt.spool not in {None, run.parts.spool_id}
     if elsewhere and await records.seconds_since(run.parts, run.attempt.ended_at) < OTHER_SPOOL_S:
-        raise _Later(
-            f"the file is on the spool of another worker ({run.attempt.spool}); start a worker there"
+        raise _Stopped(
+            JobState.QUEUED,
+            "spool",
+            f"the file is on the spool of another worker ({run.attempt.spool}); start a worker there",
         )
     raise _Missing(error.message)
 

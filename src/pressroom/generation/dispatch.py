@@ -11,6 +11,7 @@ from pressroom.database import now_ms
 from pressroom.errors import InvalidRequest
 from pressroom.fleet.slots import free_slots
 from pressroom.generation.jobs import Job, JobState, job_of, transition
+from pressroom.generation.refusals import purchases_now
 from pressroom.generation.tables import jobs
 from pressroom.ideogram import Call
 from pressroom.spend.attempts import reserve
@@ -75,6 +76,7 @@ class Dispatcher:
         self._engine = engine
         self._prices = prices
         self._upstream = upstream
+        self._settings = settings
         self._limit = min(settings.concurrency, settings.account_limit)
 
     async def dispatch(self) -> int:
@@ -87,9 +89,7 @@ class Dispatcher:
         async with self._database.read() as connection:
             continuing = await self._waiting(connection, continuing=True, limit=BATCH)
             free = await free_slots(connection, self._upstream, self._limit)
-            fresh = (
-                await self._waiting(connection, continuing=False, limit=min(len(free), BATCH)) if free else []
-            )
+            fresh = await self._fresh(connection, len(free)) if free else []
         if not continuing and not fresh:
             return 0
         priced = [(job, price) for job in fresh if (price := await self._price(job)) is not None]
@@ -101,13 +101,25 @@ class Dispatcher:
                 [await self._alone(priced=[one]) for one in priced]
             )
 
+    async def _fresh(self, connection: AsyncConnection, free: int) -> list[Job]:
+        waiting = await self._waiting(connection, continuing=False, limit=min(free, BATCH))
+        if not waiting:
+            return []
+        allowed = await purchases_now(
+            connection, self._upstream, free=free, trial_s=self._settings.refused_trial_s
+        )
+        return waiting[:allowed]
+
     async def _alone(
         self, *, continuing: Sequence[Job] = (), priced: Sequence[tuple[Job, Price]] = ()
     ) -> int:
         try:
             return await self._commit(continuing, priced)
         except IntegrityError:
-            log.error("job.contradictory", job=[*continuing, *(job for job, _ in priced)][0].id)  # noqa: TRY400
+            [job] = [*continuing, *(job for job, _ in priced)]
+            log.error("job.contradictory", job=job.id)  # noqa: TRY400
+            async with self._database.write() as connection:  # it has an attempt: that one is continued
+                await transition(connection, job.id, JobState.QUEUED, continuing=True)
             return 0
 
     async def _price(self, job: Job) -> Price | None:
@@ -116,7 +128,6 @@ class Dispatcher:
             return await self._prices.price(Call.from_json(job.call))
         except InvalidRequest as error:
             async with self._database.write() as connection:
-                await transition(connection, job.id, JobState.RUNNING)
                 await transition(connection, job.id, JobState.FAILED, reason="request", message=error.message)
             log.warning("job.unsendable", job=job.id, field=error.field)
             return None
@@ -146,7 +157,7 @@ class Dispatcher:
 
     async def _give(self, connection: AsyncConnection, job: Job) -> bool:
         """Owe the job a run, if it still waits."""
-        if not await transition(connection, job.id, JobState.RUNNING):
+        if not await transition(connection, job.id, JobState.RUNNING, as_dispatched=job.dispatches):
             return False
         number = job.dispatches + 1
         await self._engine.enqueue(connection, RUN, run_id(job.id, number), job.id, number)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 KEPT = 64
 """Durations remembered for each kind of call."""
@@ -23,10 +24,29 @@ OVERSHOOT = 0.8
 so that the learned time walks down to the true one; only a generation seen pending makes it longer."""
 
 
+TIME_FIELDS = (
+    "rendering_speed",
+    "quality",
+    "num_images",
+    "size",
+    "resolution",
+    "resolution_tier",
+    "output_resolution",
+    "upscale_factor",
+)
+"""Fields of a vendor's request that mostly decide how long it takes."""
+
+
+def kind_of(call: Mapping[str, Any]) -> str:
+    """Equal for calls that take about as long; `call` as the job's row has it."""
+    fields = call["fields"]
+    return json.dumps([call["operation"], *(fields.get(name) for name in TIME_FIELDS)])
+
+
 @dataclass
 class Durations:
     """
-    Observed times from acceptance to end, by kind of call: what decides the price mostly decides the time.
+    Observed times from acceptance to end, by kind of call.
 
     Args:
         first_s: Seconds assumed before anything was seen.

@@ -8,7 +8,7 @@ queued ──> running ──> completed | filtered | failed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ class JobState(StrEnum):
     HELD = "held"
     """Something operational stands in its way; `reason` says what."""
     UNCERTAIN = "uncertain"
-    """A purchase may have happened; a person or the policy decides."""
+    """A purchase may have happened; a person decides."""
     COMPLETED = "completed"
     """At least one image is in the catalog."""
     FILTERED = "filtered"
@@ -60,14 +60,17 @@ ENDED = frozenset({JobState.COMPLETED, JobState.FILTERED, JobState.FAILED, JobSt
 NEEDS_A_PERSON = frozenset({JobState.HELD, JobState.UNCERTAIN})
 """Nothing more happens until somebody decides."""
 
+_OPEN = frozenset({JobState.RUNNING, JobState.QUEUED, JobState.UNCERTAIN})
+"""Where a job may be when something is learned about its attempt: the run that learns it may have been given up meanwhile."""
+
 _FROM: dict[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.HELD, JobState.UNCERTAIN, JobState.FAILED}),
+    JobState.QUEUED: _OPEN | {JobState.HELD, JobState.FAILED},
     JobState.RUNNING: frozenset({JobState.QUEUED}),
-    JobState.HELD: frozenset({JobState.RUNNING, JobState.UNCERTAIN}),
-    JobState.UNCERTAIN: frozenset({JobState.RUNNING}),
-    JobState.COMPLETED: frozenset({JobState.RUNNING}),
-    JobState.FILTERED: frozenset({JobState.RUNNING, JobState.UNCERTAIN}),
-    JobState.FAILED: frozenset({JobState.RUNNING, JobState.UNCERTAIN}),
+    JobState.HELD: _OPEN,
+    JobState.UNCERTAIN: _OPEN,
+    JobState.COMPLETED: frozenset({JobState.RUNNING, JobState.QUEUED}),
+    JobState.FILTERED: _OPEN,
+    JobState.FAILED: _OPEN,
     JobState.CANCELLED: frozenset({JobState.QUEUED, JobState.HELD, JobState.RUNNING}),
 }
 """For each state, those it may be entered from."""
@@ -86,7 +89,7 @@ class Job:
         failures: Generations that the vendor accepted and failed.
         backoffs: Waits since the last progress; the next wait doubles with each.
         eligible_at: Milliseconds since the epoch; not dispatched earlier.
-        missing: For each image that was bought and could not be brought home, its position and why.
+        missing: For each image that was bought and could not be brought home, its position and the reason.
     """
 
     id: str
@@ -95,8 +98,8 @@ class Job:
     state: JobState
     reason: str | None
     message: str | None
-    request: dict[str, Any]
-    call: dict[str, Any]
+    request: dict[str, Any] = field(repr=False)
+    call: dict[str, Any] = field(repr=False)
     request_hash: str
     tags: list[str]
     metadata: dict[str, str]
@@ -126,6 +129,7 @@ async def transition(
     message: str | None = None,
     delay_s: float = 0.0,
     only_from: frozenset[JobState] | None = None,
+    as_dispatched: int | None = None,
     **values: Any,
 ) -> bool:
     """
@@ -139,6 +143,7 @@ async def transition(
         message: Why, and what to do, for a person; never a prompt.
         delay_s: Seconds before a queued job is eligible.
         only_from: A narrower set of states to come from than the machine allows.
+        as_dispatched: When given, nothing is changed if the job has been dispatched since it was read with this count.
         values: Other columns that change with it.
 
     Returns:
@@ -148,7 +153,10 @@ async def transition(
     changes = {"reason": reason, "message": message, **values}
     if to is JobState.QUEUED:
         changes["delay_ms"] = int(delay_s * 1000)
-    done = await connection.execute(_step(to, allowed), {"of_job": job_id, **changes})
+    statement = _step(to, allowed)
+    if as_dispatched is not None:
+        statement = statement.where(jobs.c.dispatches == as_dispatched)
+    done = await connection.execute(statement, {"of_job": job_id, **changes})
     return done.rowcount == 1
 
 

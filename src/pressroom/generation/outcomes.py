@@ -45,6 +45,9 @@ class Outcome:
     advice: str = ""
 
 
+MOST_RETRY_AFTER_S = 3600.0
+"""Seconds. A server that asks for a longer wait is asked again after this one."""
+
 RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
     (NotSent, Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="vendor")),
     (RateLimited, Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="limit")),
@@ -92,6 +95,10 @@ RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
 
 LOST = next(outcome for error, outcome in RULES if error is OutcomeUnknown)
 """What an attempt means that was being sent when its worker vanished."""
+
+
+UNSENDABLE = Outcome(attempt=AttemptState.UNSOLD, job=JobState.FAILED, reason="request")
+"""A request that this version cannot send; found before anything left."""
 
 
 def outcome_of(error: VendorError) -> Outcome:

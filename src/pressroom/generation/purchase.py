@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import TYPE_CHECKING
 
 from pressroom.errors import (
     DatabaseError,
     GenerationNotFound,
+    InvalidInput,
+    InvalidRequest,
     KeyRefused,
     StorageError,
     VendorError,
 )
 from pressroom.generation import records
+from pressroom.generation.durations import kind_of
 from pressroom.generation.jobs import HeldFor, JobState
-from pressroom.generation.outcomes import LOST, failed_generation, outcome_of
-from pressroom.ideogram import Acknowledgement, Call, Status
-from pressroom.spend.attempts import AttemptState
+from pressroom.generation.outcomes import LOST, UNSENDABLE, failed_generation, outcome_of
+from pressroom.ideogram import Acknowledgement, Call, Status, polling_api
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
@@ -37,12 +38,19 @@ async def purchase(run: Run) -> bool:
     Returns:
         True when it was accepted or bought and this run goes on with it; else the job has been moved on.
     """
-    call = Call.from_json(run.job.call)
     log.debug("run.purchasing", **run.facts)
+    try:
+        call = Call.from_json(run.job.call)
+    except InvalidRequest as error:
+        await records.record_outcome(run, UNSENDABLE, message=error.message)
+        return False
     if not await _may_begin(run, call) or not await _begin(run):
         return False
     try:
         answer = await run.parts.client.send(call)
+    except InvalidInput as error:  # found before anything left
+        await records.record_outcome(run, UNSENDABLE, message=error.message)
+        return False
     except VendorError as error:
         log.info("run.refused", **run.facts, error=type(error).__name__, status=error.status)
         await records.record_outcome(run, outcome_of(error), error=error)
@@ -90,15 +98,19 @@ async def _may_begin(run: Run, call: Call) -> bool:
     return True
 
 
-async def wait_for_end(run: Run) -> bool:
+async def wait_for_end(run: Run, *, waited_s: float) -> bool:
     """
     Poll an accepted attempt until the vendor is done with it.
+
+    Args:
+        run: Whose.
+        waited_s: Seconds that it has been waited for already, by runs before this one.
 
     Returns:
         True when it was bought and this run goes on with it; else the job has been moved on.
     """
     settings, durations = run.parts.settings, run.parts.durations
-    kind = json.dumps(Call.from_json(run.job.call).price_fields, sort_keys=True)
+    kind = kind_of(run.job.call)
     began = time.monotonic()
     pending_at: float | None = None
     unknown_since: float | None = None
@@ -110,51 +122,49 @@ async def wait_for_end(run: Run) -> bool:
         try:
             generation = await _poll(run)
         except GenerationNotFound as error:
-            unknown_since = unknown_since if unknown_since is not None else waited
+            unknown_since = waited if unknown_since is None else unknown_since
             if waited - unknown_since >= settings.lost_id_s:
-                await records.record_outcome(run, LOST, error=error)
-                return False
-            continue
+                return await _give_up_on_id(run, error)
         except KeyRefused as error:
-            await records.leave(
-                run,
-                to=JobState.HELD,
-                reason=HeldFor.KEY,
-                message=error.message,
-            )
+            await records.leave(run, to=JobState.HELD, reason=HeldFor.KEY, message=error.message)
             return False
         except VendorError as error:  # 429, 5xx, a lost connection: a poll can be repeated
-            slower_s = error.retry_after or settings.poll_every_s
+            slower_s = min(settings.backoff_max_s, error.retry_after or settings.poll_every_s)
             log.info("run.poll_failed", **run.facts, error=type(error).__name__)
-            continue
-        log.debug("run.polled", **run.facts, status=generation.status)
-        unknown_since = None
-        if generation.status is not Status.PENDING:
-            durations.learn(kind, pending_at=pending_at, ended_at=waited)
-            return await _end(run, generation)
-        pending_at = waited
-        if waited >= settings.pending_limit_s and not await _goes_on_pending(run):
+        else:
+            log.debug("run.polled", **run.facts, status=generation.status)
+            if generation.status is not Status.PENDING:
+                if waited_s == 0.0:
+                    durations.learn(kind, pending_at=pending_at, ended_at=waited)
+                return await _end(run, generation)
+            pending_at, unknown_since = waited, None
+        if waited_s + waited >= settings.pending_limit_s and not await _goes_on_pending(run):
             return False
     raise AssertionError("the waits never end")
 
 
 async def _poll(run: Run) -> Generation:
-    call = Call.from_json(run.job.call)
-    generation_id = run.attempt.generation_id or ""
-    return await run.parts.client.poll(generation_id, api=call.api)
+    return await run.parts.client.poll(
+        run.attempt.generation_id or "", api=polling_api(run.attempt.operation)
+    )
+
+
+async def _give_up_on_id(run: Run, error: GenerationNotFound) -> bool:
+    message = f"{error.message}. {LOST.advice}"
+    await records.record_uncertain(run, reason="unknown id", message=message, free_slot=True)
+    return False
 
 
 async def _goes_on_pending(run: Run) -> bool:
     """Make a generation that is pending for too long uncertain, once; False when a person has decided about it."""
-    if run.attempt.state is AttemptState.ACCEPTED:
-        limit = run.parts.settings.pending_limit_s
-        await records.record_pending_too_long(
-            run,
-            f"the vendor has it pending for over {limit:.0f} s; polling goes on. {LOST.advice}",
-        )
+    job, now = await records.read(run.parts, run.job.id)
+    if now is None or now.id != run.attempt.id or now.owner != run.token:
+        return False
+    if job is not None and job.state is JobState.UNCERTAIN:
         return True
-    _, now = await records.read(run.parts, run.job.id)
-    return now is not None and now.id == run.attempt.id and now.owner == run.token
+    limit = run.parts.settings.pending_limit_s
+    message = f"the vendor has it pending for over {limit:.0f} s; polling goes on. {LOST.advice}"
+    return await records.record_uncertain(run, reason="pending", message=message, free_slot=True)
 
 
 async def _end(run: Run, generation: Generation) -> bool:

@@ -15,7 +15,7 @@ from pressroom.catalog import assets as catalog
 from pressroom.database import now_ms
 from pressroom.generation import jobs
 from pressroom.generation.jobs import JobState
-from pressroom.generation.outcomes import Outcome, backoff_s, error_facts
+from pressroom.generation.outcomes import MOST_RETRY_AFTER_S, Outcome, backoff_s, error_facts
 from pressroom.spend import attempts
 from pressroom.spend.attempts import Attempt, AttemptState
 from pressroom.telemetry import event_logger
@@ -182,10 +182,8 @@ async def record_outcome(
     delay = 0.0
     if outcome.job is JobState.QUEUED:
         delay = backoff_s(run.job.backoffs, first_s=settings.backoff_s, most_s=settings.backoff_max_s)
-        delay = max(delay, (error.retry_after or 0.0) if error else 0.0)
+        delay = max(delay, min(MOST_RETRY_AFTER_S, (error.retry_after or 0.0) if error else 0.0))
         values["backoffs"] = run.job.backoffs + 1
-    # An id that the vendor disowns holds no place; a lost answer may, until its slot's life is over.
-    freed = {"slot": None} if run.attempt.generation_id is not None else {}
     if outcome.job is JobState.FILTERED:
         values["filtered_count"] = run.job.request.get("num_images", 1)
 
@@ -196,7 +194,6 @@ async def record_outcome(
                 run.attempt.id,
                 outcome.attempt,
                 error=error_facts(error) if error else {"kind": outcome.reason, "message": message},
-                **freed,
             )
             if settled:
                 await jobs.transition(
@@ -284,26 +281,52 @@ async def _wait_again(
     )
 
 
-async def record_pending_too_long(run: Run, message: str) -> None:
-    """Nobody knows when it ends: the slot is freed, a person may decide, and this run polls on."""
-    parts = run.parts
+async def record_uncertain(run: Run, *, reason: str, message: str, free_slot: bool) -> bool:
+    """
+    Say that nobody knows, so that a person can decide; what was known already is kept.
 
-    async def work() -> None:
-        async with parts.database.write() as connection:
-            if await attempts.transition(
+    Args:
+        run: Whose.
+        reason: One word or two.
+        message: What happened and what to do.
+        free_slot: False for a lost answer, whose request may still be worked on until its slot's life is over.
+
+    Returns:
+        False when the attempt is no longer as this run knows it.
+    """
+    freed = {"slot": None} if free_slot else {}
+    error = {"kind": reason, "message": message}
+
+    async def work() -> bool:
+        async with run.parts.database.write() as connection:
+            changed = await attempts.transition(
                 connection,
                 run.attempt.id,
                 AttemptState.UNCERTAIN,
-                slot=None,
-                error={"kind": "pending", "message": message},
-            ):
+                only_from={run.attempt.state},
+                error=error,
+                **freed,
+            )
+            known = changed or (
+                run.attempt.state is AttemptState.UNCERTAIN
+                and await attempts.still_owned(connection, run.attempt.id, run.token)
+            )
+            if known:
                 await jobs.transition(
-                    connection, run.job.id, JobState.UNCERTAIN, reason="pending", message=message
+                    connection,
+                    run.job.id,
+                    JobState.UNCERTAIN,
+                    reason=reason,
+                    message=message,
+                    continuing=False,
                 )
+        return known
 
-    await parts.database.patiently(work)
-    run.attempt = replace(run.attempt, state=AttemptState.UNCERTAIN)
-    log.warning("run.pending_too_long", **run.facts)
+    known = await run.parts.database.patiently(work)
+    if known:
+        run.attempt = replace(run.attempt, state=AttemptState.UNCERTAIN)
+        log.warning("run.uncertain", **run.facts, reason=reason)
+    return known
 
 
 async def note_answer(run: Run, generation: Generation) -> None:
@@ -316,6 +339,19 @@ async def note_answer(run: Run, generation: Generation) -> None:
 
     await run.parts.database.patiently(work)
     run.attempt = replace(run.attempt, answer=answer)
+
+
+async def note_spool(run: Run) -> None:
+    """Say whose disk holds the images now, where that was another one's."""
+    if run.attempt.spool == run.parts.spool_id:
+        return
+
+    async def work() -> None:
+        async with run.parts.database.write() as connection:
+            await attempts.note(connection, run.attempt.id, spool=run.parts.spool_id)
+
+    await run.parts.database.patiently(work)
+    run.attempt = replace(run.attempt, spool=run.parts.spool_id)
 
 
 async def record_home(

@@ -105,18 +105,24 @@ class Runner:
 
     async def _continue(self, run: Run) -> str:
         """Walk from the state that the attempt is in to the job's end, or to where it must wait."""
-        if run.attempt.state is AttemptState.SENDING:
-            await records.record_outcome(
-                run, LOST, message="the worker vanished while it was sending; the vendor may have accepted"
-            )
-            return "lost"
+        nobody_knows = run.attempt.generation_id is None and run.attempt.state in {
+            AttemptState.SENDING,
+            AttemptState.UNCERTAIN,
+        }
+        if nobody_knows:
+            message = f"the worker vanished while it was sending; the vendor may have accepted. {LOST.advice}"
+            lost = await records.record_uncertain(run, reason=LOST.reason, message=message, free_slot=False)
+            return "lost" if lost else "overtaken"
+        waited_s = 0.0
         if run.attempt.state is AttemptState.RESERVED:
             self._posting.add(run.token)
             goes_on = await purchase(run)
             self._posting.discard(run.token)
             if not goes_on:
                 return "moved on"
-        if run.attempt.state is not AttemptState.BOUGHT and not await wait_for_end(run):
+        else:
+            waited_s = await records.seconds_since(self._parts, run.attempt.sending_at)
+        if run.attempt.state is not AttemptState.BOUGHT and not await wait_for_end(run, waited_s=waited_s):
             return "moved on"
         self._on_end()  # the slot is free
         await bring_home(run)

@@ -148,7 +148,12 @@ class Sweep:
                 sa.select(attempts.c.id)
                 .join(jobs, jobs.c.id == attempts.c.job_id)
                 .where(
-                    attempts.c.id.in_(await asyncio.to_thread(spool.attempt_ids)), jobs.c.state.not_in(ENDED)
+                    attempts.c.id.in_(await asyncio.to_thread(spool.attempt_ids)),
+                    # A job that could not bring home what it bought can be retried.
+                    sa.or_(
+                        jobs.c.state.not_in(ENDED),
+                        sa.and_(jobs.c.state == JobState.FAILED, attempts.c.state == AttemptState.BOUGHT),
+                    ),
                 )
             )
             needed = set(found.scalars())

@@ -83,6 +83,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: Runner | None = None
+        self._stopping = False
         fleet = settings.fleet
         self._lease = Lease(database.sync_engine(pool=0), worker_id, beat_s=fleet.beat_s)
         self._engine = Engine(
@@ -94,8 +95,8 @@ class Worker:
         )
 
     def lease_is_fresh(self) -> bool:
-        """Whether this worker may begin a purchase."""
-        return self._lease.fresh(self._settings.fleet.fresh_s)
+        """Whether this worker may begin a purchase; one that is stopping may not."""
+        return not self._stopping and self._lease.fresh(self._settings.fleet.fresh_s)
 
     def wake(self) -> None:
         """Look for work now."""
@@ -115,8 +116,8 @@ class Worker:
         workflow.bind(self._runner)
         try:
             await self._engine.start()
-        except PressroomError:
-            await self._resign()  # else others would wait for a worker that takes nothing
+        except BaseException:  # also Ctrl-C: else others would wait for a worker that beats and takes nothing
+            await self._resign()
             raise
         for name, loop in self._loops(parts).items():
             self._tasks.append(asyncio.create_task(_keep_going(name, loop), name=f"pressroom-{name}"))
@@ -155,6 +156,7 @@ class Worker:
         A paid request on its way gets the whole drain time of the settings, whatever `drain_s` says. The order
         matters: the lease beats until nothing of ours runs any more.
         """
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -11,7 +11,7 @@ from pressroom.ideogram.answers import (
     Status,
     expiry_of,
 )
-from pressroom.ideogram.call import Call
+from pressroom.ideogram.call import Call, polling_api
 from pressroom.ideogram.client import Ideogram
 from pressroom.ideogram.downloads import Download, examine
 from pressroom.ideogram.endpoint import BASE_URL, Endpoint, Timeouts, validate_base_url, validate_key
@@ -61,6 +61,7 @@ __all__ = [
     "examine",
     "expiry_of",
     "operation_named",
+    "polling_api",
     "route",
     "table_price",
     "validate_base_url",

@@ -31,6 +31,16 @@ PRICE_FIELDS: Final = (
 """Fields that may move the price (reference 18): two calls of one operation that agree on them cost the same."""
 
 
+def polling_api(operation: str) -> str:
+    """
+    Which polling path reads the generations of an operation: `v1` or `v2`.
+
+    Raises:
+        InvalidRequest: There is no such operation.
+    """
+    return "v2" if operation_named(operation).api is Api.V2 else "v1"
+
+
 @dataclass(frozen=True, repr=False)
 class Call:
     """
@@ -58,7 +68,7 @@ class Call:
     @property
     def api(self) -> str:
         """Which polling path reads its generation id: `v1` or `v2`."""
-        return "v2" if operation_named(self.operation).api is Api.V2 else "v1"
+        return polling_api(self.operation)
 
     @property
     def num_images(self) -> int:

@@ -12,7 +12,7 @@ attempt id by whoever learns them, even late; only `sending` belongs to the run 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ class AttemptState(StrEnum):
     UNCERTAIN = "uncertain"
     """Nobody knows; it counts as spent and is never sent again blindly."""
     WRITTEN_OFF = "written_off"
-    """It was uncertain and a person or the policy gave it up; it counts as spent."""
+    """It was uncertain and a person gave it up; it counts as spent."""
 
 
 _FROM: dict[AttemptState, frozenset[AttemptState]] = {
@@ -102,8 +102,8 @@ class Attempt:
     reserved_micros: int
     price_source: str
     cost_micros: int | None
-    answer: list[dict[str, Any]] | None
-    error: dict[str, Any] | None
+    answer: list[dict[str, Any]] | None = field(repr=False)
+    error: dict[str, Any] | None = field(repr=False)
     spool: str | None
     created_at: int
     sending_at: int | None

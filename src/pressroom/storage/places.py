@@ -13,7 +13,7 @@ from pressroom.storage.keys import checked_key
 if TYPE_CHECKING:
     from pathlib import Path
 
-DEFAULT_FOLDER = "assets"
+DEFAULT_FOLDER = "images"
 """Folder under home that a bare `file:` means."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
@@ -51,7 +51,7 @@ def parse_place(url: str, *, home: Path) -> Place:
     """
     Read a storage address.
 
-    `file:` is `home/assets`, `file:name` is below `home`, `file:///folder` is absolute (percent escapes decoded).
+    `file:` is `home/images`, `file:name` is below `home`, `file:///folder` is absolute (percent escapes decoded).
 
     Raises:
         InvalidSettings: Not one of the known forms. The address itself is not repeated: it might hold a password.

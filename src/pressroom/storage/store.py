@@ -83,7 +83,7 @@ class ObjectStore:
         Open a store by address; no traffic.
 
         Args:
-            url: `file:` (`home/assets`), `file:name` (below home), `file:///folder`, `s3://bucket/prefix`,
+            url: `file:` (`home/images`), `file:name` (below home), `file:///folder`, `s3://bucket/prefix`,
                 `gs://bucket/prefix`, `az://container/prefix`, or `memory:` (this object only).
             options: Endpoint, credentials, timeouts.
             home: What relative folders are relative to.
