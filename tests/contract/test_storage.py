@@ -186,8 +186,8 @@ async def test_without_a_cdn_the_address_leads_to_the_object(store, kind, tmp_pa
     if kind == "memory":
         assert f"memory:{KEY}" == address
     elif kind == "local":
-        assert (tmp_path / "assets" / KEY).read_bytes() == SMALL
-        assert str(tmp_path / "assets" / KEY) == address
+        assert (tmp_path / "images" / KEY).read_bytes() == SMALL
+        assert str(tmp_path / "images" / KEY) == address
     else:
         answer = httpx2.get(address)
         assert answer.content == SMALL

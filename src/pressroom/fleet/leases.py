@@ -97,5 +97,6 @@ async def take_lease(connection: AsyncConnection, name: str, holder: str, *, lif
         insert(leases)
         .values(name=name, holder=holder, until=now_ms() + life)
         .on_conflict_do_nothing(index_elements=["name"])
+        .returning(leases.c.name)
     )
-    return first.rowcount == 1
+    return first.first() is not None

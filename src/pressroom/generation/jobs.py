@@ -4,6 +4,8 @@ queued ──> running ──> completed | filtered | failed
   ^  ^        │ │ └──> uncertain ──> queued | held | filtered | failed
   │  └────────┘ └────> held ──> queued
   └── failed (asked for again)         queued, held, running before sending ──> cancelled
+
+What a run learns after it was given up moves its job from `queued` as it would have from `running`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,14 @@ from pressroom.generation.jobs import ENDED, NEEDS_A_PERSON, JobState
 ALLOWED = {
     ("queued", "running"),
     ("queued", "cancelled"),
+    # What is learned late about the attempt of a run that was given up.
+    ("queued", "queued"),
+    ("queued", "held"),
+    ("queued", "uncertain"),
+    ("queued", "completed"),
+    ("queued", "filtered"),
+    ("queued", "failed"),
+    ("uncertain", "uncertain"),
     ("running", "queued"),
     ("running", "held"),
     ("running", "uncertain"),

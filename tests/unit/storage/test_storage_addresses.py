@@ -26,7 +26,7 @@ def opened(url, home, **options):
 @pytest.mark.parametrize(
     ("url", "folder"),
     [
-        ("file:", "assets"),
+        ("file:", "images"),
         ("file:pictures", "pictures"),
         ("file:a/b%20c", "a/b c"),
         ("file://{home}/abs", "abs"),
