@@ -107,7 +107,7 @@ POLLS = [
     Case("poll_400", "completed"),
     Case("poll_401", HELD),
     Case("poll_404", "completed"),
-    Case("poll_404", "uncertain: lost answer", first=None),
+    Case("poll_404", "uncertain: unknown id", first=None),
     Case("poll_429", "completed", params={"seconds": 1}),
     Case("poll_500", "completed", first=3),
     Case("poll_503", "completed", first=3),

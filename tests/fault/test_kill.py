@@ -95,7 +95,7 @@ def test_a_worker_killed_while_it_polls_an_uncertain_job_is_followed_by_another_
     rig.fault("stuck_pending")
     jobs = rig.place.submit()
     worker = rig.start()
-    worker.wait_for("run.pending_too_long")
+    worker.wait_for("run.uncertain")
     assert rig.place.states(jobs) == ["uncertain: pending"]
     rig.kill(worker)
     follower = rig.start()

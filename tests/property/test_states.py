@@ -19,7 +19,7 @@ from tests.support.rows import OPERATION, PRICE, add_job, asset
 from pressroom.app import upgrade
 from pressroom.catalog import assets as catalog
 from pressroom.database import Database, DatabaseAddress
-from pressroom.errors import Conflict, GenerationNotFound, OutcomeUnknown
+from pressroom.errors import Conflict, OutcomeUnknown
 from pressroom.fleet.slots import free_slots
 from pressroom.generation import jobs, records
 from pressroom.generation.context import Run
@@ -174,7 +174,7 @@ class OneJob(Rows):
         if attempt.state is not AttemptState.RESERVED and not self.do(records.take_over(run)):
             return
         if attempt.state is AttemptState.SENDING:
-            self.do(records.record_outcome(run, LOST, message="its worker vanished"))
+            self.do(records.record_uncertain(run, reason=LOST.reason, message="x", free_slot=False))
             return
         self.acting.append(Acting(run))
 
@@ -244,13 +244,12 @@ class OneJob(Rows):
             outcome = failed_generation(generation, failures=run.job.failures + 1, attempts=3)
             self.do(records.record_outcome(run, outcome, message="failed", failures=1))
         elif end == "pending" and run.attempt.state is AttemptState.ACCEPTED:
-            self.do(records.record_pending_too_long(run, "pending"))
-            return
+            if self.do(records.record_uncertain(run, reason="pending", message="x", free_slot=True)):
+                return
         elif end == "key":
             self.do(records.leave(run, to=JobState.HELD, reason=HeldFor.KEY, message="no key"))
         elif end == "unknown":
-            error = GenerationNotFound("unknown")
-            self.do(records.record_outcome(run, LOST, error=error))
+            self.do(records.record_uncertain(run, reason="unknown id", message="x", free_slot=True))
         else:
             return
         self.acting.remove(one)
