@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from pressroom.database import now_ms
-from pressroom.generation.admission import Submission, admit_many
+from pressroom.generation.admission import Submission, admit
 from pressroom.generation.tables import jobs
 from pressroom.ideogram import ImageRequest, Wire
 
@@ -34,7 +34,7 @@ async def submit(app: App, wanted: Sequence[Submission]) -> None:
     for start in range(0, len(wanted), CHUNK):
         async with app.database.write() as connection:
             part = [(one, one.call()) for one in wanted[start : start + CHUNK]]
-            await admit_many(connection, part, upstream=app.upstream)
+            await admit(connection, part, upstream=app.upstream)
 
 
 async def hold_back(app: App) -> None:

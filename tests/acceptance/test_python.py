@@ -113,3 +113,23 @@ def test_another_vendors_job_is_not_adopted_here(shell, emulator):
 
     assert ran.code == 1
     assert "this process speaks to emulator" in ran.err
+
+
+def test_many_jobs_are_submitted_at_once_or_not_at_all(shell):
+    """Twelve hundred in order; one that cannot be sent keeps all of them out."""
+    out = python(
+        shell,
+        """
+        from pressroom import ImageRequest
+        asked = [ImageRequest(prompt=f"kite {number}") for number in range(1200)]
+        try:
+            await app.submit_many([*asked, ImageRequest(prompt="a", size="7x7")])
+        except pressroom.InvalidRequest as error:
+            print(error.field, len(await app.jobs(limit=1)))
+        ids = await app.submit_many(asked)
+        newest = await app.jobs(limit=1)
+        print(len(ids), ids == sorted(ids), newest[0].job.request["prompt"] == "kite 1199")
+        """,
+    )
+
+    assert out == ["size", "0", "1200", "True", "True"]

@@ -31,7 +31,7 @@ async def add_job(
 ) -> str:
     """A job as admission writes it, then with `columns` set as they are."""
     submission = Submission(request=ImageRequest(prompt=prompt))
-    job_id = await admit(connection, submission, submission.call(), upstream=upstream)
+    [job_id] = await admit(connection, [(submission, submission.call())], upstream=upstream)
     if columns:
         await connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**columns))
     return job_id

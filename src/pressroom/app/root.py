@@ -7,20 +7,19 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pressroom.app import schema
 from pressroom.app.vendor import Vendor
+from pressroom.app.working import Working
 from pressroom.catalog import assets as catalog
 from pressroom.database import Database, DatabaseAddress, prepare_home
-from pressroom.errors import Conflict, InvalidRequest, NotFound, StorageError
+from pressroom.errors import Conflict, InvalidRequest, NotFound
 from pressroom.fleet import workers
 from pressroom.generation import jobs
 from pressroom.generation.admission import Submission, admit
 from pressroom.generation.decisions import Decisions
 from pressroom.generation.estimate import seconds_until_done, usual_seconds_or_none
-from pressroom.generation.keeping import Keeping
 from pressroom.generation.views import JobView, views_of
 from pressroom.generation.waiters import Waiters, within
 from pressroom.ideogram import (
@@ -30,16 +29,21 @@ from pressroom.ideogram import (
     polling_api,
 )
 from pressroom.settings import Settings
-from pressroom.storage import ObjectStore, Spool, StoreOptions
+from pressroom.storage import ObjectStore, StoreOptions
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
     from pressroom.generation.jobs import JobState
     from pressroom.generation.worker import Worker
 
 log = event_logger(__name__)
+
+T = TypeVar("T")
+
+AT_ONCE = 500
+"""Jobs written in one transaction; a few hundred keep both the memory and other writers' waits small."""
 
 LOOK_AGAIN_S = 0.25
 """Seconds between two looks at a job that another process may have moved."""
@@ -82,8 +86,9 @@ class App:
         self._vendor = vendor
         self.decisions = Decisions(database)
         self._waiters = Waiters()
-        self._worker: Worker | None = None
-        self._starting = asyncio.Lock()
+        self._working = Working(
+            settings=settings, database=database, store=store, vendor=vendor, waiters=self._waiters
+        )
 
     async def generate(
         self,
@@ -136,20 +141,50 @@ class App:
             InvalidRequest: The request cannot be sent as it is; nothing was written.
             DatabaseError: It could not be written.
         """
-        submission = Submission(
-            request=request,
-            wire=_wire(wire or self.settings.generation.wire),
-            tags=tags,
-            metadata=metadata or {},
-            project=project or self.settings.project,
-        )
-        call = submission.call()
-        async with self.database.write() as connection:
-            job_id = await admit(connection, submission, call, upstream=self.upstream)
-        if self._worker is not None:
-            self._worker.wake()
-        log.info("job.submitted", job=job_id, operation=call.operation)
-        return job_id
+        ids = await self.submit_many([request], wire=wire, tags=tags, metadata=metadata, project=project)
+        return ids[0]
+
+    async def submit_many(
+        self,
+        requests: Iterable[ImageRequest],
+        *,
+        wire: Wire | str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, str] | None = None,
+        project: str | None = None,
+    ) -> list[str]:
+        """
+        Write a job for each request; thousands a second.
+
+        Args:
+            requests: What is asked for; all are looked at before the first is written.
+            wire: As in `generate`, for all of them; so are the others.
+            tags: Words to find the assets by.
+            metadata: Names and values that travel with each job.
+            project: Whose they are.
+
+        Returns:
+            The jobs' ids in the same order.
+
+        Raises:
+            InvalidRequest: One cannot be sent as it is; nothing was written.
+            DatabaseError: They could not be written; those of earlier transactions (`AT_ONCE` jobs each) are there.
+        """
+        labels: dict[str, Any] = {
+            "wire": _wire(wire or self.settings.generation.wire),
+            "tags": tags,
+            "metadata": metadata or {},
+            "project": project or self.settings.project,
+        }
+        asked = [Submission(request=request, **labels) for request in requests]
+        wanted = [(submission, submission.call()) for submission in asked]
+        job_ids: list[str] = []
+        for some in _batched(wanted, AT_ONCE):
+            async with self.database.write() as connection:
+                job_ids += await admit(connection, some, upstream=self.upstream)
+            self._working.wake()
+        log.info("jobs.submitted", count=len(job_ids), first=job_ids[0] if job_ids else None)
+        return job_ids
 
     async def job(self, job_id: str) -> JobView:
         """
@@ -223,7 +258,7 @@ class App:
                     if view.job.waits_for_nobody:
                         return view
                     if work and time.monotonic() - looked_for_worker > WORKER_LOOK_S:
-                        await self._see_that_someone_works()
+                        await self._working.see_that_someone_works()
                         looked_for_worker = time.monotonic()
                     await within(moved, LOOK_AGAIN_S)
 
@@ -276,9 +311,7 @@ class App:
             InvalidSettings: There is no usable key.
             StorageError: The store or the spool cannot be used, and what to do.
         """
-        self._vendor.key()
-        await self._keeping.check(images=1)
-        await self._keeping.check_store()
+        await self._working.check_ready()
 
     async def client(self) -> Ideogram:
         """The vendor's client of this process; starts the embedded emulator where that is the upstream."""
@@ -292,61 +325,11 @@ class App:
             InvalidSettings: The key or the vendor's address cannot be used.
             DatabaseError: The database cannot be used.
         """
-        async with self._starting:
-            if self._worker is None:
-                self._worker = await self._new_worker()
-            return self._worker
-
-    async def _new_worker(self) -> Worker:
-        from pressroom.generation.context import Parts
-        from pressroom.generation.durations import Durations
-        from pressroom.generation.worker import Worker, new_worker_id
-        from pressroom.spend.prices import Prices
-
-        client = await self.client()
-        await self._vendor.check_clock(self.database)
-        await self._look_at_the_store()
-        generation = self.settings.generation
-        worker = Worker(
-            database=self.database,
-            settings=self.settings,
-            upstream=self.upstream,
-            prices=Prices(client, deadline_s=generation.quote_s, life_s=generation.quote_life_s),
-            worker_id=new_worker_id(),
-        )
-        parts = Parts(
-            database=self.database,
-            client=client,
-            store=self.store,
-            spool=self._spool,
-            spool_id=await asyncio.to_thread(self._spool.identity),
-            keeping=self._keeping,
-            settings=generation,
-            client_settings=self.settings.client,
-            durations=Durations(
-                first_s=generation.poll_first_s, every_s=generation.poll_every_s, most_s=generation.poll_max_s
-            ),
-            waiters=self._waiters,
-            upstream=self.upstream,
-            key_fingerprint=self._vendor.key_fingerprint(),
-            lease_is_fresh=worker.lease_is_fresh,
-            fresh_s=self.settings.fleet.fresh_s,
-        )
-        await worker.start(parts)
-        return worker
-
-    async def _look_at_the_store(self) -> None:
-        """A store that cannot be used stops purchases, not a worker: what is bought already must come home."""
-        try:
-            await self._keeping.check_store()
-        except StorageError as error:
-            log.warning("store.refused", error=type(error).__name__, message=error.message)
+        return await self._working.start()
 
     async def stop_worker(self, *, drain_s: float | None = None) -> None:
         """Let running work end for `drain_s` seconds (default: the setting) and hand the rest on."""
-        if self._worker is not None:
-            worker, self._worker = self._worker, None
-            await worker.stop(drain_s=self.settings.fleet.drain_s if drain_s is None else drain_s)
+        await self._working.stop(drain_s=drain_s)
 
     async def close(self) -> None:
         """Stop the worker, then the client, the emulator and the database."""
@@ -356,23 +339,10 @@ class App:
             await self._vendor.close()
             await self.database.close()
 
-    async def _see_that_someone_works(self) -> None:
-        if self._worker is not None:
-            return
-        async with self.database.read() as connection:
-            beating = await workers.beating(
-                connection, self.upstream, within_s=self.settings.fleet.dead_after_s
-            )
-        if not beating:
-            await self.start_worker()
 
-    @cached_property
-    def _spool(self) -> Spool:
-        return Spool(self.settings.home / "spool", reserve_bytes=self.settings.storage.spool_reserve_bytes)
-
-    @cached_property
-    def _keeping(self) -> Keeping:
-        return Keeping(database=self.database, store=self.store, spool=self._spool)
+def _batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _wire(name: Wire | str) -> Wire:

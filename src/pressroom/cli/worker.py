@@ -39,6 +39,7 @@ async def _work(app: App) -> None:
     gc.collect()
     gc.freeze()  # what is loaded by now stays; the collector need not look through it again and again
     say(f"worker {started.id} works for {app.upstream} on {app.database.address}; Ctrl-C stops it")
+    say("A request whose answer is lost will wait for a person: the vendor offers no way to look it up.")
     await stop.wait()
     say("stopping: running work gets its time to end")
     await app.stop_worker()

@@ -118,23 +118,7 @@ def request_hash(call: Call) -> str:
 _NEW = sa.insert(jobs).values(eligible_at=now_ms(), created_at=now_ms())
 
 
-async def admit(connection: AsyncConnection, submission: Submission, call: Call, *, upstream: str) -> str:
-    """
-    Write the job row.
-
-    Args:
-        connection: An open write transaction; several jobs may share it.
-        submission: What is asked for.
-        call: What `submission.call()` gave.
-        upstream: The vendor's host, or `emulator`; the job never changes it.
-
-    Returns:
-        The job's id.
-    """
-    return (await admit_many(connection, [(submission, call)], upstream=upstream))[0]
-
-
-async def admit_many(
+async def admit(
     connection: AsyncConnection, wanted: Sequence[tuple[Submission, Call]], *, upstream: str
 ) -> list[str]:
     """
@@ -143,7 +127,7 @@ async def admit_many(
     Args:
         connection: An open write transaction.
         wanted: What is asked for, each with what its `call()` gave; some hundreds at a time keep memory flat.
-        upstream: As in `admit`.
+        upstream: The vendor's host, or `emulator`; the jobs never change it.
 
     Returns:
         The jobs' ids in the same order.

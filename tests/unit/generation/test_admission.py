@@ -6,7 +6,7 @@ import pytest
 
 from pressroom.errors import InvalidRequest
 from pressroom.generation import jobs
-from pressroom.generation.admission import LONGEST_TAG, MOST_TAGS, Submission, admit, admit_many, request_hash
+from pressroom.generation.admission import LONGEST_TAG, MOST_TAGS, Submission, admit, request_hash
 from pressroom.generation.jobs import JobState
 from pressroom.ideogram import ImageRequest, Wire
 
@@ -24,7 +24,7 @@ async def test_the_row_holds_what_was_asked_for(database):
     submission = _submission(tags=["b", "a", "b"], metadata={"campaign": "spring"}, seed=7, quality="high")
     call = submission.call()
     async with database.write() as connection:
-        job_id = await admit(connection, submission, call, upstream="emulator")
+        [job_id] = await admit(connection, [(submission, call)], upstream="emulator")
         job = await jobs.get_one_or_none(connection, job_id)
 
     assert (job.state, job.upstream, job.project) == (JobState.QUEUED, "emulator", "default")
@@ -52,7 +52,7 @@ async def test_several_jobs_share_a_transaction_and_keep_their_order(database):
     submission = _submission()
     call = submission.call()
     async with database.write() as connection:
-        made = [await admit(connection, submission, call, upstream="emulator") for _ in range(50)]
+        made = [(await admit(connection, [(submission, call)], upstream="emulator"))[0] for _ in range(50)]
 
     assert sorted(set(made)) == made
 
@@ -61,9 +61,9 @@ async def test_many_jobs_are_written_in_one_statement_in_the_order_asked_for(dat
     """Ids come back in the order of the requests and sort by age; nothing asked for is nothing written."""
     wanted = [_submission(prompt=f"picture {number}") for number in range(30)]
     async with database.write() as connection:
-        made = await admit_many(connection, [(one, one.call()) for one in wanted], upstream="emulator")
+        made = await admit(connection, [(one, one.call()) for one in wanted], upstream="emulator")
         found = [await jobs.get_one_or_none(connection, job_id) for job_id in made]
-        none = await admit_many(connection, [], upstream="emulator")
+        none = await admit(connection, [], upstream="emulator")
 
     assert [one.request.prompt for one in wanted] == [job.request["prompt"] for job in found]
     assert sorted(made) == made
@@ -77,7 +77,7 @@ async def test_a_prompt_survives_as_it_was_typed(database, text):
     """Neither database changes a character."""
     submission = _submission(prompt=text)
     async with database.write() as connection:
-        job_id = await admit(connection, submission, submission.call(), upstream="emulator")
+        [job_id] = await admit(connection, [(submission, submission.call())], upstream="emulator")
         job = await jobs.get_one_or_none(connection, job_id)
 
     assert (text, text) == (job.request["prompt"], job.call["fields"]["prompt"])
