@@ -94,9 +94,11 @@ def show(job_id: JobId, as_json: Annotated[bool, Json] = False) -> None:
                 typer.echo(f"{name:11} {shown[name]}")
         typer.echo(f"{'cost':11} {usd(shown['cost_usd'])}")
         for field, value in shown["request"].items():
-            typer.echo(f"  {field:16} {value}")
+            if value not in (None, {}, []):
+                typer.echo(f"  {field:16} {value}")
         for attempt in shown["attempts"]:
-            error = attempt["error"]["message"] if attempt["error"] else ""
+            settled_well = attempt["outcome"] == "bought"  # what went wrong before is in --json
+            error = attempt["error"]["message"] if attempt["error"] and not settled_well else ""
             typer.echo(
                 f"attempt {attempt['id']} {attempt['outcome']} {usd(attempt['cost_usd'])} "
                 f"generation {attempt['generation_id'] or '-'} {error}".rstrip()

@@ -57,7 +57,7 @@ RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
             attempt=AttemptState.UNSOLD,
             job=JobState.HELD,
             reason=HeldFor.KEY,
-            advice="set a working key, then `pressroom jobs retry`",
+            advice="Set a working key, then `pressroom jobs retry`",
         ),
     ),
     (
@@ -66,7 +66,7 @@ RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
             attempt=AttemptState.UNSOLD,
             job=JobState.HELD,
             reason=HeldFor.CREDITS,
-            advice="top up the account's credit, then `pressroom jobs retry`",
+            advice="Top up the account's credit, then `pressroom jobs retry`",
         ),
     ),
     (
@@ -75,7 +75,7 @@ RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
             attempt=AttemptState.UNSOLD,
             job=JobState.HELD,
             reason=HeldFor.QUOTA,
-            advice="the daily quota opens again at 00:00 UTC; then `pressroom jobs retry`",
+            advice="The daily quota opens again at 00:00 UTC; then `pressroom jobs retry`",
         ),
     ),
     (ContentRefused, Outcome(attempt=AttemptState.UNSOLD, job=JobState.FILTERED, reason="refused")),
@@ -87,7 +87,7 @@ RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
             attempt=AttemptState.UNCERTAIN,
             job=JobState.UNCERTAIN,
             reason="lost answer",
-            advice="look for it in the vendor's account, then `pressroom jobs resolve` with --adopt ID, --buy-again or --give-up",
+            advice="Look for it in the vendor's account, then `pressroom jobs resolve` with --adopt ID, --buy-again or --give-up",
         ),
     ),
 )
