@@ -44,6 +44,7 @@ class Vendor:
         self._stack = AsyncExitStack()
         self._client: Ideogram | None = None
         self._making = asyncio.Lock()
+        self._clock_checked = False
         address = validate_base_url(settings.ideogram_base_url or BASE_URL).base_url
         self.upstream = EMULATOR if settings.uses_emulator else upstream_of(address)
 
@@ -90,7 +91,10 @@ class Vendor:
         )
 
     async def check_clock(self, database: Database) -> None:
-        """Say when this machine's clock is off: keys of objects, signed addresses and the order of jobs follow it."""
+        """Say, once, when this machine's clock is off: object keys, signed addresses and the order of jobs follow it."""
+        if self._clock_checked:
+            return
+        self._clock_checked = True
         seen = {"the vendor": (await (await self.client()).probe()).clock_ahead_s}
         if not database.is_sqlite:
             async with database.read() as connection:

@@ -60,6 +60,7 @@ class Working:
             StorageError: The store or the spool cannot be used, and what to do.
         """
         self._vendor.key()
+        await self._vendor.check_clock(self.database)
         await self._keeping.check(images=1)
         await self._keeping.check_store()
 
