@@ -131,8 +131,13 @@ async def test_pictures_come_in_the_order_of_the_vendors_answer(database):
 
 
 async def test_nothing_to_add_is_no_mistake(database):
-    """As when every picture was refused."""
+    """As when every picture was refused: the catalog stays as it was, empty here."""
     await _add(database)
+    async with database.read() as connection:
+        assert not await catalog.holds_any(connection)
+    await _add(database, asset())
+    async with database.read() as connection:
+        assert await catalog.holds_any(connection)
 
 
 async def test_a_record_without_what_it_must_have_is_refused(database):

@@ -31,6 +31,7 @@ def _calls(app: App, view):
     return {
         "generate": lambda: app.generate(PROMPT, deadline_s=30),
         "submit": lambda: app.submit(ImageRequest(prompt=PROMPT)),
+        "submit_many": lambda: app.submit_many([ImageRequest(prompt=PROMPT)] * 2),
         "job": lambda: app.job("job_1"),
         "jobs": lambda: app.jobs(states=[JobState.QUEUED], limit=5),
         "outlook": lambda: app.outlook(view),

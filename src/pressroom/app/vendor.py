@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sqlite3
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from pressroom.database import now_ms
+from pressroom.errors import DatabaseUnusable
 from pressroom.ideogram import BASE_URL, Ideogram, Timeouts, validate_base_url, validate_key
 from pressroom.telemetry import event_logger
 
@@ -117,7 +119,7 @@ class Vendor:
     async def _base_url(self) -> str:
         if not self._settings.uses_emulator:
             return self._settings.ideogram_base_url or BASE_URL
-        from pressroom.emulator import EmulatorOptions, run_embedded
+        from pressroom.emulator import BooksVersionError, EmulatorOptions, run_embedded
 
         options = self._settings.emulator
         embedded = EmulatorOptions(
@@ -126,7 +128,13 @@ class Vendor:
             url_life_s=options.url_life_s,
             time_scale=options.time_scale,
         )
-        return await self._stack.enter_async_context(run_embedded(embedded))
+        try:
+            return await self._stack.enter_async_context(run_embedded(embedded))
+        except (OSError, sqlite3.Error, BooksVersionError) as error:
+            raise DatabaseUnusable(
+                f"the emulator cannot keep its books in {embedded.books} ({type(error).__name__}); "
+                "see that its folder can be written, or move the file away"
+            ) from error
 
 
 def upstream_of(address: str) -> str:

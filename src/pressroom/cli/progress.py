@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -11,8 +12,12 @@ from pressroom.cli.output import say
 from pressroom.generation.jobs import JobState
 
 if TYPE_CHECKING:
-    from pressroom.app import App
+    from pressroom.app import App, Outlook
     from pressroom.generation.views import JobView
+
+
+LOOK_AGAIN_S = 2.0
+"""Seconds between two counts of the jobs ahead; a long queue is not counted at every look."""
 
 
 class Progress:
@@ -21,6 +26,8 @@ class Progress:
     def __init__(self, app: App, job_id: str) -> None:
         self._app = app
         self._last = ""
+        self._outlook: Outlook | None = None
+        self._looked_at = 0.0
         self._status = Console(stderr=True).status(f"{job_id}: submitted") if sys.stderr.isatty() else None
         say(f"job {job_id}")
 
@@ -51,7 +58,9 @@ class Progress:
     async def _line(self, view: JobView) -> str:
         if view.state is not JobState.QUEUED:
             return view.stage or view.state
-        outlook = await self._app.outlook(view)
+        if self._outlook is None or time.monotonic() - self._looked_at > LOOK_AGAIN_S:
+            self._outlook, self._looked_at = await self._app.outlook(view), time.monotonic()
+        outlook = self._outlook
         about = "" if outlook.seconds is None else f", about {max(1, round(outlook.seconds))} s"
         why = f" ({view.job.reason}: {view.job.message})" if view.job.reason else ""
         return f"queued, {outlook.ahead} ahead{about}{why}"
