@@ -249,3 +249,27 @@ def test_resolve_wants_exactly_one_answer(shell):
 
     assert ran.code == 2
     assert "exactly one" in ran.err
+
+
+def test_books_that_are_none_are_left_alone(shell):
+    """The emulator says which file is in its way, on its own and embedded."""
+    shell.home.mkdir()
+    (shell.home / "emulator.sqlite").write_text(
+        "a shopping list, long enough to be looked at as a header\n" * 9
+    )
+
+    for arguments in (["emulator", "--port", 0], ["generate", "a"]):
+        ran = shell.pressroom(*arguments)
+
+        assert ran.code in {2, 3}, ran.err
+        assert "emulator.sqlite" in ran.err
+        assert "Traceback" not in ran.err
+    assert (shell.home / "emulator.sqlite").read_text().startswith("a shopping list")
+
+
+def test_a_port_that_is_taken_is_said(shell, emulator):
+    """With what to do."""
+    ran = shell.pressroom("emulator", "--port", emulator.port)
+
+    assert ran.code == 2
+    assert "give another --port" in ran.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ def emulator(
     Example: pressroom emulator --port 8787 --time-scale 0.1
     """
     from pressroom.database import prepare_home
-    from pressroom.emulator import EmulatorOptions, serve
+    from pressroom.emulator import BooksVersionError, EmulatorOptions, serve
     from pressroom.errors import InvalidSettings
     from pressroom.settings import Settings
 
@@ -44,3 +45,5 @@ def emulator(
         raise InvalidSettings(
             f"port {port} cannot be used ({error.strerror}); give another --port"
         ) from error
+    except (sqlite3.Error, BooksVersionError) as error:
+        raise InvalidSettings(f"{options.books} cannot hold the books ({error}); move it away") from error
