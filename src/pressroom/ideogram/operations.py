@@ -221,11 +221,6 @@ class Operation:
     needs: tuple[Needs, ...] = ()
     products: tuple[Product, ...] = ()
 
-    @property
-    def takes_files(self) -> bool:
-        """Whether any field is a file."""
-        return any(field.kind in {Kind.FILE, Kind.FILES} for field in self.fields.values())
-
 
 def fields(*rows: Field) -> Mapping[str, Field]:
     """Rows by name, in their order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import sys
@@ -27,11 +26,6 @@ def sync_path(path: Path) -> None:
         sync_file(descriptor)
     finally:
         os.close(descriptor)
-
-
-async def fsync_path(path: Path) -> None:
-    """`sync_path` in a thread, so that a slow disk does not stop the event loop."""
-    await asyncio.to_thread(sync_path, path)
 
 
 def make_folders(folder: Path) -> None:

@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 
 from pressroom import errors
 from pressroom.errors import InvalidRequest, VendorError
-from pressroom.ideogram import Call, Image, ImageRequest, Wire, route, table_price
+from pressroom.ideogram import (
+    Acknowledgement,
+    Call,
+    Generation,
+    Image,
+    ImageRequest,
+    Images,
+    PriceQuote,
+    Wire,
+    route,
+    table_price,
+)
 from pressroom.ideogram.answers import parse_accepted, parse_generation, parse_quote
 from pressroom.ideogram.failures import BY_REASON, Answered, Cost, answer_error, classify
 from pressroom.ideogram.models import MODELS
@@ -143,11 +154,16 @@ def test_auto_loses_to_no_single_wire(fields):
 def test_parsing_makes_a_typed_answer_or_a_value_error(answer):
     """No other exception comes out of anything that is JSON."""
     body = json.dumps(answer).encode()
-    for parse in (parse_accepted, parse_generation, parse_quote):
+    for parse, kinds in (
+        (parse_accepted, (Images, Acknowledgement)),
+        (parse_generation, Generation),
+        (parse_quote, PriceQuote),
+    ):
         try:
-            parse(json_object(body))
+            parsed = parse(json_object(body))
         except ValueError:
             continue
+        assert isinstance(parsed, kinds)
 
 
 @given(

@@ -9,7 +9,7 @@ import pytest
 
 from pressroom.errors import InvalidInput, InvalidSettings, StorageDenied, StorageFull
 from pressroom.storage import Spool
-from pressroom.storage.durable import fsync_path
+from pressroom.storage.durable import sync_path
 
 HOUR = timedelta(hours=1)
 
@@ -153,8 +153,8 @@ def test_an_index_out_of_range_is_refused(spool, index):
         spool.path("t1", index)
 
 
-async def test_fsync_takes_files_and_folders(tmp_path):
+def test_sync_takes_files_and_folders(tmp_path):
     """And reports what is not there."""
-    await fsync_path(tmp_path)
+    sync_path(tmp_path)
     with pytest.raises(FileNotFoundError):
-        await fsync_path(tmp_path / "nothing")
+        sync_path(tmp_path / "nothing")
