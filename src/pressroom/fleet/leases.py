@@ -60,19 +60,23 @@ class Lease:
         began = time.monotonic()
         try:
             with self._engine.begin() as connection:
-                before = connection.execute(
-                    sa.select(workers.c.state).where(workers.c.id == self._worker_id)
-                ).scalar_one()
+                # One statement, not a look and then a write: a pause between the two would hide our death from us.
+                revived = connection.execute(
+                    sa.update(workers)
+                    .where(workers.c.id == self._worker_id, workers.c.state == "dead")
+                    .values(state="live")
+                ).rowcount
                 connection.execute(
                     sa.update(workers)
                     .where(workers.c.id == self._worker_id)
                     .values(beat=workers.c.beat + 1, beat_at=now_ms(), state="live")
-                )
+                    .returning(workers.c.id)
+                ).scalar_one()
         except sa.exc.SQLAlchemyError as error:
             log.warning("worker.beat_failed", worker=self._worker_id, error=type(error).__name__)
             return
         self._good_at = began
-        if before == "dead":
+        if revived:
             # Others took us for dead, for instance after a pause: our runs were handed on and are fenced off.
             log.warning("worker.revived", worker=self._worker_id)
 
