@@ -6,6 +6,7 @@
     │   └── InvalidSettings       a setting, an address, a key file
     ├── NotFound                  no such job, asset, worker
     ├── Conflict                  the state it is in does not allow that
+    ├── Busy                      no turn now, and the switch rate_limit_mode says reject
     ├── VendorError               what Ideogram answered, or failed to
     │   ├── NotSent               no byte of the request left (DNS, connect, TLS)
     │   ├── Refused               declined; nothing was bought
@@ -99,6 +100,10 @@ class NotFound(PressroomError):
 
 class Conflict(PressroomError):
     """The thing exists, and the state it is in does not allow what was asked."""
+
+
+class Busy(PressroomError):
+    """Nothing is free, and the fleet was told to refuse instead of to queue."""
 
 
 class VendorError(PressroomError):

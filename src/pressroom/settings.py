@@ -102,6 +102,16 @@ class FleetSettings(Group):
     refused_trial_s: Positive = Field(
         300.0, description="Seconds between two trials after the vendor refused key, credits or quota."
     )
+    interactive_weight: Positive = Field(
+        4.0, description="Turns of interactive jobs for each turn of a batch job of the same project."
+    )
+    switch_cache_s: Positive = Field(
+        1.0, description="Seconds that a process may go by a switch as it last read it."
+    )
+    key_look_s: Positive = Field(1.0, description="Seconds between two looks at the key's file.")
+    key_trial_s: Positive = Field(
+        30.0, description="Seconds between two free probes of a key that was refused."
+    )
     tidy_s: Positive = Field(60.0, description="Seconds between two looks for leftovers on a worker's spool.")
     slot_life_s: Positive = Field(
         200.0,
@@ -117,11 +127,91 @@ class FleetSettings(Group):
         return self
 
 
+class LimitSettings(Group):
+    """How the in-flight limit follows what the vendor answers."""
+
+    cut: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Factor on the requests in flight after a refusal; others may use the same key.",
+    )
+    raise_s: Positive = Field(
+        6.0, description="Seconds until the limit grows by one again; from 1 to 8 in 42 s."
+    )
+    many: Count = Field(
+        5, description="More refusals than this in a row are sustained (the documents' number)."
+    )
+    many_s: Positive = Field(30.0, description="Seconds that they must last, without a success between.")
+    calm: Count = Field(3, description="Concurrency after sustained refusals (the documents' number).")
+    calm_s: Positive = Field(900.0, description="Seconds that this switch stays set.")
+
+
+class BreakerSettings(Group):
+    """When purchases stop because the vendor fails, and how they begin again."""
+
+    failures: Count = Field(5, description="Failures in a row that open it.")
+    rate: float = Field(0.5, gt=0, le=1, description="Share of failures in the window that opens it.")
+    window_s: Positive = Field(60.0, description="Seconds that the share is taken over.")
+    minimum: Count = Field(10, description="Attempts in the window below which the share says nothing.")
+    trial_s: Positive = Field(
+        30.0, description="Seconds before the first trial; doubles with each that fails."
+    )
+    trial_max_s: Positive = Field(600.0, description="Seconds. Longest wait between two trials.")
+    uncertain_trials: Count = Field(
+        5,
+        description="Trials with an unknown outcome after which they become rare: each may have cost money.",
+    )
+    uncertain_trial_s: Positive = Field(3600.0, description="Seconds between those rare trials.")
+    probe_s: Positive = Field(10.0, description="Seconds between two free probes while it is open.")
+
+
+class SpendSettings(Group):
+    """Money."""
+
+    daily_cap_usd: float = Field(
+        25.0, ge=0, description="US dollars a day on a real key until `spend budget set day` says otherwise."
+    )
+    near_share: float = Field(0.8, gt=0, lt=1, description="Share of a budget at which people are told.")
+    table_margin: float = Field(
+        0.2, ge=0, description="Share reserved on top of a price from the table, which may be out of date."
+    )
+    anomaly_factor: float = Field(
+        3.0, gt=1, description="Times the usual rate at which spending is told to be unusual."
+    )
+    anomaly_minimum_usd: Positive = Field(
+        1.0, description="US dollars in the last hour below which nothing is unusual."
+    )
+
+
+class FallbackSettings(Group):
+    """What a request gets while the vendor cannot be asked."""
+
+    choice: Literal["wait", "placeholder", "fail"] = Field(
+        "wait", description="For a request and a project that do not say."
+    )
+    placeholder_life_s: Positive = Field(
+        86400.0,
+        description="Seconds after which a job that got a placeholder and was not bought is cancelled.",
+    )
+    backfill_inflight: Count = Field(
+        2,
+        description="Purchases in flight at most that replace placeholders, so that new requests come first.",
+    )
+
+
 class GenerationSettings(Group):
     """One job's way through the vendor."""
 
     wire: Literal["auto", "v2", "v4", "v3", "legacy"] = Field(
         "auto", description="Which generation of the vendor's API carries a request that does not say."
+    )
+    uncertain: Literal["ask", "buy_again"] = Field(
+        "ask", description="Who decides about a purchase nobody knows the outcome of: a person, or time."
+    )
+    buy_again_after_s: Positive = Field(
+        900.0,
+        description="Seconds before `buy_again` writes it off as spent; more than lease and POST can last.",
     )
     attempts: Count = Field(
         3, description="Generations that the vendor may accept and fail before the job fails."
@@ -266,17 +356,51 @@ class Settings(BaseSettings):
         validation_alias="IDEOGRAM_BASE_URL",
         description="The vendor's address; plain http to loopback only.",
     )
+    ideogram_fallback: bool | None = Field(
+        None,
+        validation_alias="IDEOGRAM_FALLBACK",
+        description="Sets the switch mode to fallback or live, once when it differs from the value last seen.",
+    )
+    ideogram_enabled: bool | None = Field(
+        None,
+        validation_alias="IDEOGRAM_ENABLED",
+        description="Sets the switch mode to live or disabled, once when it differs from the value last seen.",
+    )
+    ideogram_concurrency: int | None = Field(
+        None,
+        ge=1,
+        validation_alias="IDEOGRAM_CONCURRENCY",
+        description="Sets the switch concurrency, once when it differs from the value last seen.",
+    )
+    rate_limit_mode: Literal["queue", "reject"] | None = Field(
+        None,
+        validation_alias="RATE_LIMIT_MODE",
+        description="Sets the switch rate_limit_mode, once when it differs from the value last seen.",
+    )
     project: str = Field("default", description="Project that a request belongs to when it does not say.")
     client: ClientSettings = ClientSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     fleet: FleetSettings = FleetSettings()
+    limit: LimitSettings = LimitSettings()
+    breaker: BreakerSettings = BreakerSettings()
+    spend: SpendSettings = SpendSettings()
+    fallback: FallbackSettings = FallbackSettings()
     generation: GenerationSettings = GenerationSettings()
     storage: StorageSettings = StorageSettings()
     database: DatabaseSettings = DatabaseSettings()
     engine: EngineSettings = EngineSettings()
     log: LogSettings = LogSettings()
 
-    @field_validator("ideogram_api_key", "ideogram_api_key_file", "ideogram_base_url", mode="before")
+    @field_validator(
+        "ideogram_api_key",
+        "ideogram_api_key_file",
+        "ideogram_base_url",
+        "ideogram_fallback",
+        "ideogram_enabled",
+        "ideogram_concurrency",
+        "rate_limit_mode",
+        mode="before",
+    )
     @classmethod
     def _unset(cls, value: object) -> object:
         """An empty variable is the shell's way of not setting it."""
@@ -352,8 +476,8 @@ def _explain(error: ValidationError) -> str:
 
 def environment_name(path: tuple[str, ...]) -> str:
     """The environment variable of a setting, e.g. `("fleet", "beat_s")` -> `PRESSROOM_FLEET__BEAT_S`."""
-    name = "__".join(path).upper()
-    return name if name.startswith("IDEOGRAM_") else f"PRESSROOM_{name}"
+    alias = Settings.model_fields[path[0]].validation_alias if path[0] in Settings.model_fields else None
+    return alias if isinstance(alias, str) else "PRESSROOM_" + "__".join(path).upper()
 
 
 def setting_paths() -> dict[tuple[str, ...], tuple[object, str]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pressroom.database import Database
 
 PROMPT = "a heron at dawn"
-PRICE = Price(micros=60_001, source="table")
+PRICE = Price(micros=60_001, expected_micros=60_001, source="table")
 OPERATION = "v2/generate/ideogram-4-5"
 
 
@@ -48,7 +48,15 @@ async def add_attempt(
 ) -> str:
     """An attempt in any state, without asking the state machine."""
     attempt_id = await reserve(
-        connection, job_id=job_id, upstream=upstream, operation=OPERATION, slot=slot, price=PRICE
+        connection,
+        job_id=job_id,
+        upstream=upstream,
+        operation=OPERATION,
+        project="default",
+        campaign=None,
+        model="ideogram-4-5",
+        slot=slot,
+        price=PRICE,
     )
     await connection.execute(
         sa.update(attempts).where(attempts.c.id == attempt_id).values(state=state, **columns)

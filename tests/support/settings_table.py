@@ -18,7 +18,7 @@ def table() -> str:
     for path, (default, description) in setting_paths().items():
         shown = "" if default is None or isinstance(default, SecretStr) else f"`{default}`"
         in_file = path[0] if len(path) == 1 else f"[{path[0]}] {path[1]}"
-        alias = "" if path[0].startswith("ideogram_") else f"`{in_file}`"
+        alias = f"`{in_file}`" if environment_name(path).startswith("PRESSROOM_") else ""
         lines.append(f"| `{environment_name(path)}` | {alias} | {shown} | {description} |")
     return "\n".join(lines) + "\n"
 

@@ -6,6 +6,7 @@ import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pressroom.app.chores import chores
 from pressroom.errors import StorageError
 from pressroom.fleet import workers
 from pressroom.generation.keeping import Keeping
@@ -112,7 +113,7 @@ class Working:
             lease_is_fresh=worker.lease_is_fresh,
             fresh_s=self.settings.fleet.fresh_s,
         )
-        await worker.start(parts)
+        await worker.start(parts, chores=chores(parts, self.settings))
         return worker
 
     async def _look_at_the_store(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from pressroom.errors import PressroomError
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from pressroom.database import Database
 
 log = event_logger(__name__)
+
+
+def every(seconds: float, task: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """A task that the loop may call at each round and that acts at most once in `seconds`."""
+    due = float("-inf")
+
+    async def act() -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + seconds
+            await task()
+
+    return act
 
 
 async def maintain(

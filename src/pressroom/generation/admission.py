@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from pressroom.database import new_id, now_ms
 from pressroom.errors import InvalidRequest
-from pressroom.generation.jobs import JobState
+from pressroom.fleet.families import family_of
+from pressroom.generation.jobs import JobState, Priority
 from pressroom.generation.tables import jobs
 from pressroom.ideogram import DEFAULT_MODEL_OF_WIRE, Wire, route
 
@@ -43,6 +44,9 @@ class Submission:
         tags: Words to find its assets by.
         metadata: Names and values that travel with the job; `campaign`, `product` and `format` get columns of their own.
         project: Whose it is.
+        priority: Whether somebody waits for it.
+        fallback: What its caller gets while the vendor cannot be asked; None: as the project says.
+        buy_before: Milliseconds since the epoch; after it the job is cancelled instead of bought.
     """
 
     request: ImageRequest
@@ -50,6 +54,9 @@ class Submission:
     tags: Sequence[str] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     project: str = "default"
+    priority: Priority = Priority.INTERACTIVE
+    fallback: str | None = None
+    buy_before: int | None = None
 
     def call(self) -> Call:
         """
@@ -143,6 +150,11 @@ def _row(submission: Submission, call: Call, upstream: str) -> dict[str, Any]:
         "id": new_id("job"),
         "upstream": upstream,
         "project": submission.project,
+        "priority": submission.priority,
+        "family": family_of(call.operation),
+        "resting": False,
+        "fallback": submission.fallback,
+        "buy_before": submission.buy_before,
         "state": JobState.QUEUED,
         "request": {
             "model": DEFAULT_MODEL_OF_WIRE[submission.wire],

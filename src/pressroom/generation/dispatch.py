@@ -147,6 +147,9 @@ class Dispatcher:
                         job_id=job.id,
                         upstream=self._upstream,
                         operation=job.call["operation"],
+                        project=job.project,
+                        campaign=job.metadata.get("campaign"),
+                        model=job.request["model"],
                         slot=slot,
                         price=price,
                     )

@@ -47,6 +47,15 @@ class JobState(StrEnum):
     """It was taken back before anything was sent."""
 
 
+class Priority(StrEnum):
+    """Whose turn comes more often; neither starves the other."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for it."""
+    BATCH = "batch"
+    """One of many that nobody waits for; the switch `batch` pauses these."""
+
+
 class HeldFor(StrEnum):
     """What stands in a held job's way."""
 
@@ -54,6 +63,9 @@ class HeldFor(StrEnum):
     CREDITS = "credits"
     QUOTA = "quota"
     STORAGE = "storage"
+    BUDGET = "budget"
+    VENDOR = "vendor"
+    RESTORED = "restored"
 
 
 ENDED = frozenset({JobState.COMPLETED, JobState.FILTERED, JobState.FAILED, JobState.CANCELLED})
@@ -90,13 +102,21 @@ class Job:
         dispatches: How often it was given to the engine; with the id it names the run.
         failures: Generations that the vendor accepted and failed.
         backoffs: Waits since the last progress; the next wait doubles with each.
+        family: Of operations that fail together.
         eligible_at: Milliseconds since the epoch; not dispatched earlier.
+        resting: Queued, and not to be looked at before `eligible_at`.
+        buy_before: Milliseconds since the epoch; not bought later, but cancelled.
+        budget: The budget that held it, and `needs_micros` what it must have room for.
+        fallback: What its caller gets while the vendor cannot be asked; None: as the project says.
+        placeholder_served: Milliseconds since the epoch when its caller got a placeholder.
         missing: For each image that was bought and could not be brought home, its position and the reason.
     """
 
     id: str
     upstream: str
     project: str
+    priority: Priority
+    family: str
     state: JobState
     reason: str | None
     message: str | None
@@ -110,6 +130,12 @@ class Job:
     failures: int
     backoffs: int
     eligible_at: int
+    resting: bool
+    buy_before: int | None
+    budget: str | None
+    needs_micros: int | None
+    fallback: str | None
+    placeholder_served: int | None
     filtered_count: int
     missing: list[dict[str, Any]]
     created_at: int
@@ -154,7 +180,7 @@ async def transition(
     allowed = _FROM[to] if only_from is None else _FROM[to] & only_from
     changes = {"reason": reason, "message": message, **values}
     if to is JobState.QUEUED:
-        changes["delay_ms"] = int(delay_s * 1000)
+        changes |= {"delay_ms": int(delay_s * 1000), "resting": delay_s > 0}
     statement = _step(to, allowed)
     if as_dispatched is not None:
         statement = statement.where(jobs.c.dispatches == as_dispatched)
@@ -213,4 +239,4 @@ async def ahead_of(connection: AsyncConnection, job: Job) -> int:
 
 def job_of(row: Any) -> Job:
     """A job from a row of the table."""
-    return Job(**{**row, "state": JobState(row["state"])})
+    return Job(**{**row, "state": JobState(row["state"]), "priority": Priority(row["priority"])})

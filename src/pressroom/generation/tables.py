@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from pressroom.database import Json, Millis, metadata
+from pressroom.database import Json, Micros, Millis, metadata
 
 jobs = sa.Table(
     "jobs",
@@ -12,6 +12,8 @@ jobs = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),  # begins with its creation time, so it sorts by age
     sa.Column("upstream", sa.Text, nullable=False),
     sa.Column("project", sa.Text, nullable=False),
+    sa.Column("priority", sa.Text, nullable=False),
+    sa.Column("family", sa.Text, nullable=False),  # of operations that fail together; the breaker's unit
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("message", sa.Text),
@@ -25,19 +27,42 @@ jobs = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("backoffs", sa.Integer, nullable=False),
     sa.Column("eligible_at", Millis, nullable=False),
+    sa.Column("resting", sa.Boolean, nullable=False),  # queued, and not to be looked at before `eligible_at`
+    sa.Column("buy_before", Millis),
+    sa.Column("budget", sa.Text),  # the budget that held it
+    sa.Column("needs_micros", Micros),  # and what it must have room for
+    sa.Column("fallback", sa.Text),
+    sa.Column("placeholder_served", Millis),
     sa.Column("filtered_count", sa.Integer, nullable=False),
     sa.Column("missing", Json, nullable=False),
     sa.Column("created_at", Millis, nullable=False),
     sa.Column("dispatched_at", Millis),
     sa.Column("ended_at", Millis),
-    # What the dispatcher reads: waiting jobs of one upstream by age, flat at any number of them.
+    # What the dispatcher reads: the oldest ready job of each flow, flat at any number of them.
     sa.Index(
-        "jobs_waiting",
+        "jobs_ready",
         "upstream",
         "continuing",
+        "project",
+        "priority",
+        "family",
         "id",
-        sqlite_where=sa.text("state = 'queued'"),
-        postgresql_where=sa.text("state = 'queued'"),
+        sqlite_where=sa.text("state = 'queued' AND NOT resting"),
+        postgresql_where=sa.text("state = 'queued' AND NOT resting"),
+    ),
+    sa.Index(
+        "jobs_resting",
+        "upstream",
+        "eligible_at",
+        sqlite_where=sa.text("state = 'queued' AND resting"),
+        postgresql_where=sa.text("state = 'queued' AND resting"),
+    ),
+    sa.Index(
+        "jobs_in_time",
+        "upstream",
+        "buy_before",
+        sqlite_where=sa.text("buy_before IS NOT NULL AND ended_at IS NULL"),
+        postgresql_where=sa.text("buy_before IS NOT NULL AND ended_at IS NULL"),
     ),
     sa.Index("jobs_by_state", "upstream", "state", "id"),
 )

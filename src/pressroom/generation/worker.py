@@ -25,7 +25,7 @@ from pressroom.generation.waiters import within
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from pressroom.database import Database
     from pressroom.generation.context import Parts
@@ -102,9 +102,13 @@ class Worker:
         """Look for work now."""
         self._wake.set()
 
-    async def start(self, parts: Parts) -> None:
+    async def start(self, parts: Parts, *, chores: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
         """
         Announce the worker and begin.
+
+        Args:
+            parts: What its runs work with.
+            chores: Tasks for the maintenance loop beside the spine's own, by name.
 
         Raises:
             DatabaseError: The database cannot be used.
@@ -119,11 +123,13 @@ class Worker:
         except BaseException:  # also Ctrl-C: else others would wait for a worker that beats and takes nothing
             await self._resign()
             raise
-        for name, loop in self._loops(parts).items():
+        for name, loop in self._loops(parts, chores).items():
             self._tasks.append(asyncio.create_task(_keep_going(name, loop), name=f"pressroom-{name}"))
         log.info("worker.started", worker=self.id, upstream=self._upstream)
 
-    def _loops(self, parts: Parts) -> dict[str, Callable[[], Awaitable[None]]]:
+    def _loops(
+        self, parts: Parts, chores: Mapping[str, Callable[[], Awaitable[None]]]
+    ) -> dict[str, Callable[[], Awaitable[None]]]:
         dispatcher = Dispatcher(
             database=self._database,
             engine=self._engine,
@@ -140,7 +146,7 @@ class Worker:
             lease=f"maintenance/{self._upstream}",
             holder=self.id,
             every_s=self._settings.fleet.beat_s,
-            tasks=sweep.tasks(),
+            tasks={**sweep.tasks(), **chores},
         )
         return {
             "dispatch": partial(self._dispatch, dispatcher),

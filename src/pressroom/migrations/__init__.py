@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest step; a test compares it with the files."""
 
 

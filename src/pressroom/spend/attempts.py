@@ -23,7 +23,7 @@ from pressroom.database import new_id, now_ms
 from pressroom.spend.tables import attempts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -84,7 +84,11 @@ class Attempt:
     Attributes:
         slot: Its place under the limit, None once freed.
         owner: Token of the run that works on it.
+        model: Name of the model, for reports.
         reserved_micros: Money set aside, millionths of a US dollar.
+        expected_micros: What it will probably cost; settled so where the vendor does not say.
+        counters: Ids of the budget counters that the reservation stands on; it is settled there.
+        trial: Sent to see whether the vendor sells again.
         cost_micros: Real cost once settled; None while open.
         answer: The vendor's images as JSON, once known.
         spool: Id of the spool that holds its pictures, while they are on the way home.
@@ -94,13 +98,19 @@ class Attempt:
     job_id: str
     upstream: str
     operation: str
+    project: str
+    campaign: str | None
+    model: str
     state: AttemptState
     slot: int | None
     owner: str | None
     key_fingerprint: str | None
     generation_id: str | None
     reserved_micros: int
+    expected_micros: int
     price_source: str
+    counters: list[str]
+    trial: bool
     cost_micros: int | None
     answer: list[dict[str, Any]] | None = field(repr=False)
     error: dict[str, Any] | None = field(repr=False)
@@ -121,16 +131,29 @@ class Price:
     What a request is expected to cost.
 
     Attributes:
-        micros: Millionths of a US dollar, the upper bound where the price is an estimate.
+        micros: To reserve: millionths of a US dollar, the upper bound where the price is an estimate.
+        expected_micros: What it will probably cost.
         source: `quote` or `table`.
     """
 
     micros: int
+    expected_micros: int
     source: str
 
 
 async def reserve(
-    connection: AsyncConnection, *, job_id: str, upstream: str, operation: str, slot: int, price: Price
+    connection: AsyncConnection,
+    *,
+    job_id: str,
+    upstream: str,
+    operation: str,
+    project: str,
+    campaign: str | None,
+    model: str,
+    slot: int,
+    price: Price,
+    counters: Sequence[str] = (),
+    trial: bool = False,
 ) -> str:
     """
     Set a slot and money aside for a new attempt.
@@ -149,9 +172,15 @@ async def reserve(
             "job_id": job_id,
             "upstream": upstream,
             "operation": operation,
+            "project": project,
+            "campaign": campaign,
+            "model": model,
             "state": AttemptState.RESERVED,
             "slot": slot,
             "reserved_micros": price.micros,
+            "expected_micros": price.expected_micros,
+            "counters": list(counters),
+            "trial": trial,
             "price_source": price.source,
         },
     )

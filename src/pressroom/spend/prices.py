@@ -67,11 +67,12 @@ class Prices:
                 log.info("price.unquoted", operation=call.operation, error=type(error).__name__)
                 return _Known(price=_table(call), until=time.monotonic() + UNQUOTED_S)
             return _Known(
-                price=Price(micros=quote.most_usd_micros, source="quote"),
+                price=Price(micros=quote.most_usd_micros, expected_micros=quote.usd_micros, source="quote"),
                 until=time.monotonic() + self._life_s,
             )
         return _Known(price=_table(call), until=time.monotonic() + self._life_s)
 
 
 def _table(call: Call) -> Price:
-    return Price(micros=table_price(call).micros, source="table")
+    micros = table_price(call).micros
+    return Price(micros=micros, expected_micros=micros, source="table")
