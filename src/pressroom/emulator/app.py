@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from pressroom.emulator import answers, generating, reading
+from pressroom.emulator import account, answers, generating, reading
 from pressroom.emulator.control import control_routes
 from pressroom.emulator.core import IMAGE_PATH, Emulator
 from pressroom.emulator.dating import Dated
@@ -30,6 +30,9 @@ def _vendor_routes(emulator: Emulator) -> list[Route]:
     async def poll(request: Request) -> Response:
         api: Api = "v2" if request.url.path.startswith("/v2/") else "v1"
         return await reading.poll(emulator, request, api)
+
+    async def report(request: Request) -> Response:
+        return await account.report(emulator, request)
 
     async def download(request: Request) -> Response:
         return await reading.download(emulator, request)
@@ -51,6 +54,7 @@ def _vendor_routes(emulator: Emulator) -> list[Route]:
     return [
         Route("/v1/generations/{generation_id}", poll),
         Route("/v2/generations/{generation_id}", poll),
+        *(Route(path, report) for path in account.REPORTS),
         Route(IMAGE_PATH + "{image}.png", download),
         Route("/{path:path}", operation, methods=every),
     ]

@@ -33,6 +33,8 @@ class Settings:
         bill_unsafe: As in the options.
         refresh_urls: As in the options.
         poll_limit_per_s: As in the options.
+        admin: Whether the keys' owner administers the organization, so that account calls are answered.
+        usage_lag_s: Seconds after acceptance before the account calls tell of a purchase.
     """
 
     inflight_limit: int
@@ -43,6 +45,8 @@ class Settings:
     bill_unsafe: bool
     refresh_urls: bool
     poll_limit_per_s: int | None
+    admin: bool = True
+    usage_lag_s: float = 0.0
 
 
 def _is_number(value: object) -> bool:
@@ -73,6 +77,8 @@ SETTING_RULES: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
         lambda value: value is None or _is_positive_int(value),
         "an integer of at least 1, or null",
     ),
+    "admin": (lambda value: isinstance(value, bool), "true or false"),
+    "usage_lag_s": (_is_amount, "seconds, 0 or more"),
 }
 """Name of a setting, its check, and what would be accepted."""
 

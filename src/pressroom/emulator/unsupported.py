@@ -55,7 +55,7 @@ _PATHS: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     ("POST", "v2/image/describe/", "ideogram-3 ideogram-4"),
     ("POST", "v2/", "design/layerize/ideogram-3 tool/{id} workflow/{id} video/generate/{id} video/edit/{id}"),
-    ("GET", "v2/", "account/usage account/invoices account/api-keys assets/reference-usage"),
+    ("GET", "v2/", "assets/reference-usage"),
 )
 
 

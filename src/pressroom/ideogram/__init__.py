@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from pressroom.ideogram.account import (
+    ApiKey,
+    BilledUnits,
+    Invoice,
+    InvoiceItem,
+    Usage,
+    UsageBucket,
+    UsageItem,
+    UsageKey,
+)
 from pressroom.ideogram.answers import (
     Acknowledgement,
     Generation,
@@ -39,6 +49,8 @@ __all__ = [
     "OPERATIONS",
     "UPPER_BOUND_MICROS",
     "Acknowledgement",
+    "ApiKey",
+    "BilledUnits",
     "Call",
     "Download",
     "Endpoint",
@@ -48,6 +60,8 @@ __all__ = [
     "Image",
     "ImageRequest",
     "Images",
+    "Invoice",
+    "InvoiceItem",
     "Model",
     "Operation",
     "Price",
@@ -56,6 +70,10 @@ __all__ = [
     "Qualifier",
     "Status",
     "Timeouts",
+    "Usage",
+    "UsageBucket",
+    "UsageItem",
+    "UsageKey",
     "Waiting",
     "Wire",
     "examine",

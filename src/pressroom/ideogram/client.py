@@ -11,6 +11,7 @@ from pressroom.errors import (
     InvalidRequest,
     InvalidSettings,
     NotSent,
+    RequestRefused,
 )
 from pressroom.ideogram.answers import (
     Acknowledgement,
@@ -28,29 +29,35 @@ from pressroom.ideogram.exchange import Clock, Exchange, utc_now
 from pressroom.ideogram.failures import ADVICE, Answered, Cost, answer_error, holds_error
 from pressroom.ideogram.probe import Probe, probe_with
 from pressroom.ideogram.reading import json_object
+from pressroom.ideogram.reports import Reports
 from pressroom.ideogram.request import ImageRequest, Wire
 from pressroom.ideogram.routes import route
 from pressroom.ideogram.tables import operation_named
 from pressroom.ideogram.waiting import Sleep, Waiting, until_done
-from pressroom.ideogram.wire import Outgoing, encode, poll_target
+from pressroom.ideogram.wire import Outgoing, encode, poll_target, report_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
     from pressroom.ideogram.call import Call
-    from pressroom.ideogram.operations import JSON
+    from pressroom.ideogram.operations import JSON, Operation
 
 MAX_CONNECTIONS: Final = 64
 """Connections to the API, and again as many for downloads: the account's 10 in flight, their polls and room to spare."""
 CONNECT_RETRIES: Final = 2
 """How often `generate` repeats a request of which nothing was sent."""
+NO_ADMINISTRATOR: Final = (
+    "the vendor tells about an account only to a key whose owner administers its organization; use such a key, or look "
+    "in the vendor's dashboard"
+)
 
 Parsed = TypeVar("Parsed")
 
 
-class Ideogram:
+class Ideogram(Reports):
     """
     A client of Ideogram's API.
 
@@ -88,7 +95,7 @@ class Ideogram:
         self._timeouts.check_for(self._endpoint)
         if max_connections < 1:
             raise InvalidSettings(f"max_connections is {max_connections}; it has to be 1 or more")
-        self._waiting, self._sleep = waiting or Waiting(), sleep
+        self._waiting, self._sleep, self._now_is = waiting or Waiting(), sleep, clock
         self._exchange = Exchange(max_connections, self._timeouts, clock)
         self._downloads = Exchange(max_connections, self._timeouts, clock)
         self._downloader = Downloader(
@@ -233,6 +240,21 @@ class Ideogram:
             return list(accepted.images)
         poll = partial(self.poll, accepted.generation_id, api=call.api)
         return list((await until_done(poll, accepted.generation_id, self._waiting, self._sleep)).images)
+
+    async def _report(
+        self, operation: Operation, query: dict[str, JSON], parse: Callable[[Mapping[str, JSON]], Parsed]
+    ) -> Parsed:
+        answered = await self._ask(report_target(operation, query), Cost.FREE, self._timeouts.poll)
+        try:
+            return self._read(answered, Cost.FREE, parse)
+        except RequestRefused as error:
+            if error.status != 404:
+                raise
+            words = error.vendor_message
+            raise RequestRefused(f"HTTP 404: {NO_ADMINISTRATOR}", status=404, vendor_message=words) from error
+
+    def _now(self) -> datetime:
+        return self._now_is()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -71,6 +71,11 @@ NOT_SENT: Final[tuple[type[Exception], ...]] = (
 )
 """Failures that come before the first byte: address, name, connection, TLS, waiting for a free connection."""
 
+QUEUES: Final = frozenset({"fast", "slow"})
+"""The vendor's queues (reference 3): a name that is none of them is not remembered."""
+INFLIGHT_MAX: Final = 1_000_000
+"""Largest in-flight limit that is believed; more says nothing, and would not fit where limits are kept."""
+
 ADVICE: Final[Mapping[type[VendorError], str]] = {
     KeyRefused: "the key was refused; check IDEOGRAM_API_KEY or make a new key in the vendor's dashboard",
     CreditsExhausted: "the account has no credit left; top it up in the vendor's dashboard",
@@ -167,8 +172,9 @@ def answer_error(
         headers={name: value for name, value in answered.headers.items() if _RATE_HEADER.fullmatch(name)},
     )
     if isinstance(error, InflightLimit):
-        error.max_inflight = integer_or_none(body.get("max_inflight_requests"), least=1)
-        error.queue = text_or_none(body.get("task_completion_speed"))
+        error.max_inflight = integer_or_none(body.get("max_inflight_requests"), least=1, most=INFLIGHT_MAX)
+        queue = text_or_none(body.get("task_completion_speed"))
+        error.queue = queue if queue in QUEUES else None
     return error
 
 

@@ -49,11 +49,12 @@ class Webhook(StrEnum):
 
 
 class Response(StrEnum):
-    """Shape of a success: pictures with `data`, an acknowledgement with `generation_id` only, or a polled state."""
+    """Shape of a success: pictures with `data`, an acknowledgement with `generation_id` only, a polled state, a report."""
 
     IMAGES = "images"
     ACKNOWLEDGEMENT = "acknowledgement"
     GENERATION = "generation"
+    REPORT = "report"
 
 
 class Kind(StrEnum):

@@ -11,9 +11,10 @@ from urllib.parse import quote, urlencode, urlsplit
 from pressroom.errors import InvalidRequest
 from pressroom.ideogram.operations import JSON, Body, Kind, Mode, Operation, Webhook
 from pressroom.ideogram.tables import operation_named
+from pressroom.ideogram.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pressroom.ideogram.call import Call
 
@@ -105,6 +106,18 @@ def poll_target(api: str, generation_id: str) -> Outgoing:
         raise InvalidRequest("generation_id", generation_id, "it is the id that the vendor acknowledged")
     path = operation.path.format(generation_id=quote(generation_id, safe=""))
     return Outgoing(operation.method, path)
+
+
+def report_target(operation: Operation, query: Mapping[str, JSON]) -> Outgoing:
+    """
+    The request of a report, its fields in the query.
+
+    Raises:
+        InvalidRequest: A field does not fit the row.
+    """
+    validate(operation, query)
+    asked = urlencode(query, doseq=True)
+    return Outgoing(operation.method, operation.path + (f"?{asked}" if asked else ""))
 
 
 def _check_webhook(operation: Operation, call: Call, address: str) -> None:

@@ -194,7 +194,7 @@ def test_a_body_that_cannot_be_read_is_refused(vendor, path, content, kind):
         ("POST", "/v1/ideogram-v3/remix", 501),
         ("POST", "/v2/image/upscale/auto", 501),
         ("POST", "/v2/video/generate/seedance-2-text-to-video", 501),
-        ("GET", "/v2/account/usage", 501),
+        ("GET", "/v2/assets/reference-usage", 501),
         ("GET", "/manage/api/credits", 501),
         ("GET", "/generate", 405),
         ("POST", "/v2/image/generate/no-such-model", 404),

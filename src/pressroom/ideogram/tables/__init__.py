@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pressroom.errors import InvalidRequest
 from pressroom.ideogram.operations import Api, Body, Mode, Operation, Response, fields
-from pressroom.ideogram.tables import legacy, others, v2, v3, v4
+from pressroom.ideogram.tables import account, legacy, others, v2, v3, v4
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             *v4.ROWS,
             *v2.ROWS,
             *others.ROWS,
+            *account.ROWS,
             _poll(Api.V1),
             _poll(Api.V2),
         )
