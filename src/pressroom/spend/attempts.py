@@ -1,25 +1,21 @@
-"""Attempts and their one state machine.
-
-    reserved ──> sending ──> accepted ──> bought
-       │            │  │         │  └──> unsold      the vendor failed or refused it
-       └──> unsold <┘  └──> uncertain <──┘           pending too long, or its id is unknown to the vendor
-                       └──> bought                   a synchronous answer
-    uncertain ──> accepted | bought | unsold | written_off
+"""Attempts: one row for each paid request, from its reservation to its settlement, changed by one function.
 
 `sending` is committed before the first byte of a paid request leaves. Facts (an id, an answer, an end) are written by
-attempt id by whoever learns them, even late; only `sending` belongs to the run that owns the attempt.
+attempt id by whoever learns them, even late; only `sending` belongs to the run that owns the attempt. Whatever settles an
+attempt settles the budgets that its reservation stands on, in the same transaction.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from pressroom.database import new_id, now_ms
+from pressroom.spend.counters import settle
+from pressroom.spend.states import CLOSED, ENTERED_FROM, SETTLED, AttemptState
 from pressroom.spend.tables import attempts
 
 if TYPE_CHECKING:
@@ -27,43 +23,26 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+__all__ = [
+    "CLOSED",
+    "SETTLED",
+    "Attempt",
+    "AttemptState",
+    "Price",
+    "Reservation",
+    "claim",
+    "get_open_or_none",
+    "job_of_generation_or_none",
+    "note",
+    "of_jobs",
+    "reserve",
+    "reserve_many",
+    "still_owned",
+    "transition",
+]
 
-class AttemptState(StrEnum):
-    """What is known about one paid request."""
-
-    RESERVED = "reserved"
-    """Money and a slot are set aside; nothing was sent."""
-    SENDING = "sending"
-    """The request may have left this machine."""
-    ACCEPTED = "accepted"
-    """The vendor gave a generation id; the rest is waiting."""
-    BOUGHT = "bought"
-    """The vendor delivered; the money is spent."""
-    UNSOLD = "unsold"
-    """The vendor did not take it, or failed; no money is spent."""
-    UNCERTAIN = "uncertain"
-    """Nobody knows; it counts as spent and is never sent again blindly."""
-    WRITTEN_OFF = "written_off"
-    """It was uncertain and a person gave it up; it counts as spent."""
-
-
-_FROM: dict[AttemptState, frozenset[AttemptState]] = {
-    AttemptState.SENDING: frozenset({AttemptState.RESERVED}),
-    AttemptState.ACCEPTED: frozenset({AttemptState.SENDING, AttemptState.UNCERTAIN}),
-    AttemptState.BOUGHT: frozenset({AttemptState.SENDING, AttemptState.ACCEPTED, AttemptState.UNCERTAIN}),
-    AttemptState.UNSOLD: frozenset(
-        {AttemptState.RESERVED, AttemptState.SENDING, AttemptState.ACCEPTED, AttemptState.UNCERTAIN}
-    ),
-    AttemptState.UNCERTAIN: frozenset({AttemptState.SENDING, AttemptState.ACCEPTED}),
-    AttemptState.WRITTEN_OFF: frozenset({AttemptState.UNCERTAIN}),
-}
-"""For each state, those it may be entered from."""
-
-CLOSED = frozenset({AttemptState.UNSOLD, AttemptState.WRITTEN_OFF})
-"""A job may begin another attempt only when all it has are in one of these."""
-
-SETTLED = CLOSED | {AttemptState.BOUGHT}
-"""Nothing about the money changes any more."""
+_PROBABLE = sa.func.coalesce(sa.func.nullif(attempts.c.expected_micros, 0), attempts.c.reserved_micros)
+"""Where the vendor does not say what it billed. Attempts of the version before this one do not say what they expect."""
 
 _RESERVE = sa.insert(attempts).values(created_at=now_ms())
 _OPEN = sa.select(attempts).where(
@@ -141,22 +120,37 @@ class Price:
     source: str
 
 
-async def reserve(
-    connection: AsyncConnection,
-    *,
-    job_id: str,
-    upstream: str,
-    operation: str,
-    project: str,
-    campaign: str | None,
-    model: str,
-    slot: int,
-    price: Price,
-    counters: Sequence[str] = (),
-    trial: bool = False,
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Reservation:
+    """
+    A new attempt: a slot and money set aside.
+
+    Attributes:
+        counters: Ids of the budget counters that the money was set aside on (`budgets.set_aside`).
+        trial: Sent to see whether the vendor sells again.
+        key_fingerprint: The key that it will probably be sent with; the one that it was sent with replaces it.
+    """
+
+    job_id: str
+    upstream: str
+    operation: str
+    project: str
+    campaign: str | None
+    model: str
+    slot: int
+    price: Price
+    counters: Sequence[str] = ()
+    trial: bool = False
+    key_fingerprint: str | None = None
+
+
+async def reserve(connection: AsyncConnection, **facts: Any) -> str:
     """
     Set a slot and money aside for a new attempt.
+
+    Args:
+        connection: An open write transaction.
+        facts: The fields of `Reservation`.
 
     Returns:
         The attempt's id.
@@ -164,27 +158,37 @@ async def reserve(
     Raises:
         sqlalchemy.exc.IntegrityError: The job has an open attempt already, or the slot is taken.
     """
-    attempt_id = new_id("at")
-    await connection.execute(
-        _RESERVE,
-        {
-            "id": attempt_id,
-            "job_id": job_id,
-            "upstream": upstream,
-            "operation": operation,
-            "project": project,
-            "campaign": campaign,
-            "model": model,
-            "state": AttemptState.RESERVED,
-            "slot": slot,
-            "reserved_micros": price.micros,
-            "expected_micros": price.expected_micros,
-            "counters": list(counters),
-            "trial": trial,
-            "price_source": price.source,
-        },
-    )
+    [attempt_id] = await reserve_many(connection, [Reservation(**facts)])
     return attempt_id
+
+
+async def reserve_many(connection: AsyncConnection, wanted: Sequence[Reservation]) -> list[str]:
+    """
+    Set slots and money aside for many new attempts in one statement.
+
+    Returns:
+        The attempts' ids in the same order.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: One of the jobs has an open attempt already, or one of the slots is taken.
+    """
+    rows = [_reserved(one) for one in wanted]
+    if rows:
+        await connection.execute(_RESERVE, rows)
+    return [row["id"] for row in rows]
+
+
+def _reserved(one: Reservation) -> dict[str, Any]:
+    own = {name: value for name, value in vars(one).items() if name != "price"}
+    return {
+        **own,
+        "id": new_id("at"),
+        "state": AttemptState.RESERVED,
+        "counters": list(one.counters),
+        "reserved_micros": one.price.micros,
+        "expected_micros": one.price.expected_micros,
+        "price_source": one.price.source,
+    }
 
 
 async def transition(
@@ -197,7 +201,7 @@ async def transition(
     **facts: Any,
 ) -> bool:
     """
-    Change an attempt's state; nothing else in pressroom does.
+    Change an attempt's state; nothing else in pressroom does. Settled ones settle their budgets too.
 
     Args:
         connection: An open write transaction.
@@ -210,12 +214,18 @@ async def transition(
     Returns:
         False when the attempt was in no state that allows it; nothing is changed then.
     """
-    allowed = _FROM[to] if only_from is None else _FROM[to] & frozenset(only_from)
+    allowed = ENTERED_FROM[to] if only_from is None else ENTERED_FROM[to] & frozenset(only_from)
     statement = _step(to, allowed, priced="cost_micros" in facts)
     if token is not None:
         statement = statement.where(sa.or_(attempts.c.owner.is_(None), attempts.c.owner == token))
     done = await connection.execute(statement, {"of_attempt": attempt_id, **facts})
-    return done.rowcount == 1
+    if to not in SETTLED:
+        return done.rowcount == 1
+    row = done.one_or_none()
+    if row is None:
+        return False
+    await settle(connection, row.counters, reserved_micros=row.reserved_micros, cost_micros=row.cost_micros)
+    return True
 
 
 @cache
@@ -227,12 +237,15 @@ def _step(to: AttemptState, allowed: frozenset[AttemptState], *, priced: bool) -
     if to in SETTLED:
         values |= {"slot": None, "ended_at": now_ms()}
         if not priced:
-            values["cost_micros"] = 0 if to is AttemptState.UNSOLD else attempts.c.reserved_micros
-    return (
+            values["cost_micros"] = 0 if to is AttemptState.UNSOLD else _PROBABLE
+    step = (
         sa.update(attempts)
         .where(attempts.c.id == sa.bindparam("of_attempt"), attempts.c.state.in_(sorted(allowed)))
         .values(**values)
     )
+    if to in SETTLED:  # what was set aside where, by the very row that was changed
+        step = step.returning(attempts.c.counters, attempts.c.reserved_micros, attempts.c.cost_micros)
+    return step
 
 
 async def claim(connection: AsyncConnection, attempt: Attempt, owner: str) -> bool:

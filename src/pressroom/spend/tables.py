@@ -73,8 +73,11 @@ counters = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),  # `{budget}@{period}`; a period is a UTC day, or `ever`
     sa.Column("budget_id", sa.Text, nullable=False),
     sa.Column("period", sa.Text, nullable=False),
+    sa.Column(
+        "base_micros", Micros, nullable=False
+    ),  # spent before it was counted: by attempts that do not name it
     sa.Column("reserved_micros", Micros, nullable=False),
-    sa.Column("settled_micros", Micros, nullable=False),
+    sa.Column("settled_micros", Micros, nullable=False),  # the base is part of it
     sa.Column("near_at", Millis),  # when it was told that it is nearly used up
     sa.Column("full_at", Millis),  # when it first refused a reservation
     sa.Index("counters_of_budget", "budget_id"),

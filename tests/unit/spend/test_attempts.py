@@ -59,12 +59,12 @@ async def test_only_the_drawn_arrows_can_be_walked(sqlite_database, origin, to):
     ("origin", "to", "cost"),
     [
         (AttemptState.SENDING, AttemptState.UNSOLD, 0),
-        (AttemptState.SENDING, AttemptState.BOUGHT, PRICE.micros),
-        (AttemptState.UNCERTAIN, AttemptState.WRITTEN_OFF, PRICE.micros),
+        (AttemptState.SENDING, AttemptState.BOUGHT, PRICE.expected_micros),
+        (AttemptState.UNCERTAIN, AttemptState.WRITTEN_OFF, PRICE.expected_micros),
     ],
 )
 async def test_a_settlement_frees_the_slot_and_states_the_cost(sqlite_database, origin, to, cost):
-    """What was not sold costs nothing; what was bought or given up costs what was set aside."""
+    """What was not sold costs nothing; what was bought or given up costs what was expected."""
     async with sqlite_database.write() as connection:
         attempt_id = await _attempt(connection, state=origin, slot=3)
         assert await attempts.transition(connection, attempt_id, to)
@@ -72,6 +72,14 @@ async def test_a_settlement_frees_the_slot_and_states_the_cost(sqlite_database, 
 
     assert (None, cost) == (row["slot"], row["cost_micros"])
     assert row["ended_at"] >= row["created_at"]
+
+
+async def test_an_attempt_that_does_not_say_what_it_expects_costs_what_was_set_aside(sqlite_database):
+    """As those of a worker of the version before, during an upgrade."""
+    async with sqlite_database.write() as connection:
+        attempt_id = await _attempt(connection, state=AttemptState.ACCEPTED, expected_micros=0)
+        await attempts.transition(connection, attempt_id, AttemptState.BOUGHT)
+        assert PRICE.micros == (await _read(connection, attempt_id))["cost_micros"]
 
 
 async def test_the_vendors_own_cost_wins_over_the_reservation(sqlite_database):

@@ -65,14 +65,15 @@ def _call(**fields) -> Call:
 
 
 def _table(call: Call) -> Price:
-    return Price(micros=table_price(call).micros, source="table")
+    micros = table_price(call).micros
+    return Price(micros=-(-micros * 6 // 5), expected_micros=micros, source="table")
 
 
 async def test_a_quote_is_asked_for_once_for_all_that_cost_the_same(vendor, client):
     """Prompt and seed do not move the price; the number of pictures does."""
     prices = Prices(client, deadline_s=5, life_s=60)
 
-    assert Price(micros=41_000, source="quote") == await prices.price(_call())
+    assert Price(micros=41_000, expected_micros=41_000, source="quote") == await prices.price(_call())
     await prices.price(_call(seed=5))
     assert len(vendor.asked) == 1
     await prices.price(_call(num_images=2))
@@ -80,12 +81,28 @@ async def test_a_quote_is_asked_for_once_for_all_that_cost_the_same(vendor, clie
 
 
 async def test_the_upper_bound_of_an_estimate_is_set_aside(vendor, client):
-    """A reservation that is too small would overspend."""
+    """A reservation that is too small would overspend; what is expected stays the estimate."""
     vendor.body = {**QUOTE, "qualifier": "estimate", "upper_bound_usd_micros": 99_000}
 
-    assert Price(micros=99_000, source="quote") == await Prices(client, deadline_s=5, life_s=60).price(
-        _call()
-    )
+    expected = Price(micros=99_000, expected_micros=41_000, source="quote")
+    assert expected == await Prices(client, deadline_s=5, life_s=60).price(_call())
+
+
+async def test_an_estimate_without_a_bound_is_set_aside_with_the_margin(vendor, client):
+    """It may become more, and nobody says how much."""
+    vendor.body = {**QUOTE, "qualifier": "estimate"}
+
+    expected = Price(micros=51_250, expected_micros=41_000, source="quote")
+    assert expected == await Prices(client, deadline_s=5, life_s=60, table_margin=0.25).price(_call())
+
+
+@pytest.mark.parametrize(("margin", "micros"), [(0.0, 60_000), (0.2, 72_000), (0.333333, 80_000)])
+async def test_a_price_from_the_table_is_set_aside_with_a_margin(client, margin, micros):
+    """The list may be out of date; fractions of a millionth are rounded up."""
+    call = route(ImageRequest(prompt="a heron", model="V_1"), Wire.LEGACY)
+    price = await Prices(client, deadline_s=5, life_s=60, table_margin=margin).price(call)
+
+    assert Price(micros=micros, expected_micros=60_000, source="table") == price
 
 
 async def test_a_quote_whose_life_is_over_is_asked_for_again(vendor, client):
@@ -99,7 +116,14 @@ async def test_a_quote_whose_life_is_over_is_asked_for_again(vendor, client):
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(500, {}), (401, {"error": "no"}), (200, {"data": []}), (200, {**QUOTE, "usd_micros": -1}), (429, {})],
+    [
+        (500, {}),
+        (401, {"error": "no"}),
+        (200, {"data": []}),
+        (200, {**QUOTE, "usd_micros": -1}),
+        (200, {**QUOTE, "usd_micros": 2**63 - 1}),
+        (429, {}),
+    ],
 )
 async def test_a_quote_that_fails_is_replaced_by_the_table(vendor, client, status, body):
     """A price never fails, and the vendor is left alone for a while."""
@@ -119,6 +143,16 @@ async def test_a_quote_that_does_not_come_in_time_is_replaced_by_the_table(vendo
     call = _call()
 
     assert _table(call) == await Prices(client, deadline_s=0.05, life_s=60).price(call)
+
+
+async def test_a_vendor_that_gives_no_quote_keeps_nobody_waiting_twice(vendor, client):
+    """Jobs that cost something else are dispatched by the table's prices meanwhile, not each after a wait of its own."""
+    vendor.delay_s = 30
+    prices = Prices(client, deadline_s=0.05, life_s=60)
+    calls = [_call(num_images=count) for count in range(1, 5)]
+
+    assert [_table(call) for call in calls] == [await prices.price(call) for call in calls]
+    assert len(vendor.asked) == 1
 
 
 async def test_no_vendor_is_no_obstacle(client, vendor):
