@@ -23,13 +23,19 @@ if TYPE_CHECKING:
 
 log = event_logger(__name__)
 
-APPLICATION_VERSION = "1"
+APPLICATION_VERSION = "2"
 """Raised by hand when an older worker must not start a newer worker's runs. Runs left by a version that no live worker
-has are given back to the dispatcher, which starts them anew under this one: rows, not code, are the checkpoint."""
+has are given back to the dispatcher, which starts them anew under this one: rows, not code, are the checkpoint.
+
+2: attempts stand on budget counters, which a worker of 1 would not settle."""
 
 APPLICATION_NAME = "pressroom"
 PRIORITY = 1
 """Engine priority of every run: unset would be 0 and beat it. Order is the dispatcher's business, not the engine's."""
+
+
+ABANDONED_AT_ONCE = 500
+"""Records given up in one call, when all of them are."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,10 @@ class Engine:
             retry_connection_errors=False,
         )
         return self._client
+
+    async def disconnect(self) -> None:
+        """Undo `connect`; of an engine that was not started."""
+        await self._close()
 
     async def start(self) -> None:
         """
@@ -178,6 +188,20 @@ class Engine:
         """Owe these runs no more; safe to repeat."""
         if workflow_ids:
             await self._call("cancel_workflows", workflow_ids)
+
+    async def abandon_all(self) -> int:
+        """Owe nobody any run of any queue any more, as after a restore from a backup; safe to repeat. How many there were."""
+        count = 0
+        while owed := await self._call(
+            "list_workflows",
+            status=["PENDING", "ENQUEUED", "DELAYED"],
+            limit=ABANDONED_AT_ONCE,
+            load_input=False,
+            load_output=False,
+        ):
+            await self.abandon([flow.workflow_id for flow in owed])
+            count += len(owed)
+        return count
 
     async def stop(self) -> None:
         """

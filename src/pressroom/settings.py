@@ -170,7 +170,9 @@ class SpendSettings(Group):
     """Money."""
 
     daily_cap_usd: float = Field(
-        25.0, ge=0, description="US dollars a day on a real key until `spend budget set day` says otherwise."
+        25.0,
+        ge=0,
+        description="US dollars a day on a real key until `pressroom spend budget day` says otherwise.",
     )
     near_share: float = Field(0.8, gt=0, lt=1, description="Share of a budget at which people are told.")
     table_margin: float = Field(
@@ -297,6 +299,10 @@ class DatabaseSettings(Group):
     patience_s: Positive = Field(
         2.0, description="Seconds. Longest wait between two tries while the database is away."
     )
+    silent_s: Positive = Field(
+        10.0,
+        description="Seconds after which Postgres ends a transaction of ours that stands still, as of a paused process.",
+    )
 
 
 class EngineSettings(Group):
@@ -391,6 +397,18 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     log: LogSettings = LogSettings()
 
+    @model_validator(mode="after")
+    def _late_answers_first(self) -> Settings:
+        """Before time writes a purchase off, every answer that could still come must have come."""
+        client, wait_s = self.client, self.generation.buy_again_after_s
+        longest_s = self.fleet.dead_after_s + client.connect_s + max(client.sync_post_s, client.async_post_s)
+        if self.generation.uncertain == "buy_again" and wait_s <= longest_s:
+            raise ValueError(
+                f"PRESSROOM_GENERATION__BUY_AGAIN_AFTER_S ({wait_s:g}) must exceed PRESSROOM_FLEET__DEAD_AFTER_S, "
+                f"PRESSROOM_CLIENT__CONNECT_S and the longest POST together ({longest_s:g})"
+            )
+        return self
+
     @field_validator(
         "ideogram_api_key",
         "ideogram_api_key_file",
@@ -469,13 +487,17 @@ def _explain(error: ValidationError) -> str:
     """One line per wrong setting, without the values: one of them may be a secret."""
     lines = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
-        name = environment_name(tuple(str(part) for part in problem["loc"]))
-        lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+        said = problem["msg"].removeprefix("Value error, ")
+        place = tuple(str(part) for part in problem["loc"])
+        about_one = bool(place)  # else about several of them, which the message names
+        lines.append(f"{environment_name(place)}: {said}" if about_one else said)
     return "; ".join(lines) + f"; see docs/settings.md (environment or {SETTINGS_FILE})"
 
 
 def environment_name(path: tuple[str, ...]) -> str:
     """The environment variable of a setting, e.g. `("fleet", "beat_s")` -> `PRESSROOM_FLEET__BEAT_S`."""
+    if path[0] in {field.validation_alias for field in Settings.model_fields.values()}:
+        return path[0]
     alias = Settings.model_fields[path[0]].validation_alias if path[0] in Settings.model_fields else None
     return alias if isinstance(alias, str) else "PRESSROOM_" + "__".join(path).upper()
 

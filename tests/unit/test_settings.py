@@ -51,15 +51,32 @@ def test_an_argument_for_one_of_a_group_leaves_the_others_to_the_environment(mon
     assert (settings.fleet.concurrency, settings.fleet.beat_s) == (2, 7.0)
 
 
+SPECIAL = {
+    "beat_s": "1.5",
+    "dead_after_s": "70.5",  # with fresh_s they have an order
+    "wire": "v2",
+    "level": "debug",
+    "choice": "placeholder",
+    "uncertain": "ask",
+    "cut": "0.7",
+    "rate": "0.7",
+    "near_share": "0.7",  # shares
+    "ideogram_fallback": "true",
+    "ideogram_enabled": "true",
+    "ideogram_concurrency": "7",
+    "rate_limit_mode": "reject",
+}
+"""Values of settings that do not take every number, or every word."""
+
+
 def test_every_setting_can_be_given_in_the_environment(monkeypatch):
     """The name that messages and docs give is the name that is read, for each of them."""
     texts = {"url": "http://127.0.0.1:1", "path": "/tmp/x"}
     for path, (default, _) in setting_paths().items():
         name = environment_name(path)
         value = {bool: "true", int: "7", float: "7.5"}.get(type(default), "")
-        value = {"beat_s": "1.5", "dead_after_s": "70.5"}.get(path[-1], value)  # these three have an order
-        value = value or ("v2" if path[-1] == "wire" else "debug" if path[-1] == "level" else "json")
-        if default is None or isinstance(default, Path):
+        value = SPECIAL.get(path[-1], value) or "json"
+        if path[-1] not in SPECIAL and (default is None or isinstance(default, Path)):
             value = texts["url"] if "url" in path[-1] else texts["path"]
         monkeypatch.setenv(name, value)
         found = Settings.load()
@@ -165,9 +182,11 @@ def test_settings_do_not_change():
             setattr(holder, name, 1)
 
 
-SECRET_SETTINGS = [path for path in setting_paths() if "key" in path[-1] or "token" in path[-1]] + [
-    ("database_url",)
-]
+SECRET_SETTINGS = [
+    path
+    for path in setting_paths()
+    if ("key" in path[-1] or "token" in path[-1]) and not path[-1].endswith("_s")  # seconds are no secret
+] + [("database_url",)]
 
 
 @pytest.mark.parametrize("path", SECRET_SETTINGS, ids="/".join)
@@ -297,3 +316,11 @@ def test_a_worker_knows_that_it_is_stale_before_others_bury_it(wrong):
     """Else it could buy after its work was handed on."""
     with pytest.raises(InvalidSettings, match="beat_s must be below fresh_s, and fresh_s below dead_after_s"):
         Settings.load(fleet=wrong)
+
+
+@pytest.mark.parametrize("name", ["IDEOGRAM_FALLBACK", "IDEOGRAM_CONCURRENCY", "RATE_LIMIT_MODE"])
+def test_a_wrong_value_of_the_documents_variables_names_the_variable(monkeypatch, name):
+    """As it stands in the environment, without a prefix of ours."""
+    monkeypatch.setenv(name, "perhaps")
+    with pytest.raises(InvalidSettings, match=f"^{name}: "):
+        Settings.load()

@@ -95,7 +95,7 @@ class Database:
         """A synchronous engine of its own for threads; the caller disposes of it. `pool=0`: a connection each time."""
         if self.is_sqlite:
             return sqlite_sync(self.address.url, self.settings, pool)
-        return postgres_sync(self.address.url, pool)
+        return postgres_sync(self.address.url, self.settings, pool)
 
     def check_room(self) -> None:
         """

@@ -45,20 +45,39 @@ def postgres_async(url: sa.URL, settings: DatabaseSettings) -> AsyncEngine:
         max_overflow=0,
         connect_args=TO_POSTGRES,
     )
+    _let_go_of_the_silent(engine.sync_engine, settings)
     _ping_the_idle(engine.sync_engine)
     return engine
 
 
-def postgres_sync(url: sa.URL, pool: int) -> sa.Engine:
+def postgres_sync(url: sa.URL, settings: DatabaseSettings, pool: int) -> sa.Engine:
     """For threads; `pool=0` makes a connection each time."""
     pooled: dict[str, Any] = {"poolclass": NullPool} if pool == 0 else {"pool_size": pool, "max_overflow": 0}
-    return sa.create_engine(
+    engine = sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_pre_ping=True,
         connect_args=TO_POSTGRES,
         **pooled,
     )
+    _let_go_of_the_silent(engine, settings)
+    return engine
+
+
+def _let_go_of_the_silent(engine: sa.Engine, settings: DatabaseSettings) -> None:
+    """
+    Have the server end a transaction of ours that says nothing for long.
+
+    A process that was paused, or cut off, between two statements keeps its locks, the dispatcher's among them, until the
+    server notices; by itself that takes hours.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {int(settings.silent_s * 1000)}")
+        cursor.close()
+        connection.commit()
 
 
 def _ping_the_idle(engine: sa.Engine) -> None:

@@ -60,18 +60,18 @@ class Lease:
         began = time.monotonic()
         try:
             with self._engine.begin() as connection:
-                # One statement, not a look and then a write: a pause between the two would hide our death from us.
-                revived = connection.execute(
-                    sa.update(workers)
-                    .where(workers.c.id == self._worker_id, workers.c.state == "dead")
-                    .values(state="live")
-                ).rowcount
-                connection.execute(
+                # The write comes first: it locks the row, so that nobody can take us for dead between it and the look.
+                state = connection.execute(
                     sa.update(workers)
                     .where(workers.c.id == self._worker_id)
-                    .values(beat=workers.c.beat + 1, beat_at=now_ms(), state="live")
-                    .returning(workers.c.id)
+                    .values(beat=workers.c.beat + 1, beat_at=now_ms())
+                    .returning(workers.c.state)
                 ).scalar_one()
+                revived = state == "dead"
+                if state != "live":
+                    connection.execute(
+                        sa.update(workers).where(workers.c.id == self._worker_id).values(state="live")
+                    )
         except sa.exc.SQLAlchemyError as error:
             log.warning("worker.beat_failed", worker=self._worker_id, error=type(error).__name__)
             return

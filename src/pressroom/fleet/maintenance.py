@@ -59,5 +59,5 @@ async def maintain(
 async def _do(name: str, task: Callable[[], Awaitable[None]]) -> None:
     try:
         await task()
-    except PressroomError as error:
+    except Exception as error:  # noqa: BLE001 - a mistake in one task must not keep the ones after it from their turn for ever
         log.warning("maintenance.task_failed", task=name, error=type(error).__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -11,25 +13,50 @@ from pressroom.spend.attempts import AttemptState
 from pressroom.spend.tables import attempts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-_TAKEN = sa.select(attempts.c.slot).where(
+@dataclass(frozen=True)
+class Places:
+    """
+    Slots at one moment.
+
+    Attributes:
+        taken: For each slot that is taken, the project of its attempt.
+    """
+
+    taken: Mapping[int, str]
+
+    def free(self, limit: int) -> list[int]:
+        """
+        Slots that may be taken now, lowest first.
+
+        A slot above a lowered limit stays busy until its attempt ends and counts against the limit meanwhile.
+        """
+        room = max(0, limit - len(self.taken))
+        return [slot for slot in range(limit) if slot not in self.taken][:room]
+
+    def of_projects(self) -> Counter[str]:
+        """How many each project has taken."""
+        return Counter(self.taken.values())
+
+
+_TAKEN = sa.select(attempts.c.slot, attempts.c.project).where(
     attempts.c.upstream == sa.bindparam("of_upstream"), attempts.c.slot.is_not(None)
 )
 
 
-async def free_slots(connection: AsyncConnection, upstream: str, limit: int) -> list[int]:
-    """
-    Places that may be taken now, lowest first.
-
-    A place above a lowered limit stays busy until its attempt ends and counts against the limit meanwhile. The answer
-    holds only under the dispatcher's lock.
-    """
+async def places(connection: AsyncConnection, upstream: str) -> Places:
+    """Which slots are taken; the answer holds only under the dispatcher's lock, but that slots come free meanwhile."""
     found = await connection.execute(_TAKEN, {"of_upstream": upstream})
-    taken = set(found.scalars())
-    room = max(0, limit - len(taken))
-    return [slot for slot in range(limit) if slot not in taken][:room]
+    return Places({row.slot: row.project for row in found})
+
+
+async def free_slots(connection: AsyncConnection, upstream: str, limit: int) -> list[int]:
+    """Slots that may be taken now, lowest first; as `Places.free`."""
+    return (await places(connection, upstream)).free(limit)
 
 
 async def free_lost_slots(

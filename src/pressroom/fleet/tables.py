@@ -95,7 +95,7 @@ flows = sa.Table(
     sa.Column("project", sa.Text, primary_key=True),
     sa.Column("priority", sa.Text, primary_key=True),
     sa.Column("family", sa.Text, primary_key=True),
-    sa.Column("finish", sa.Float, nullable=False),  # virtual time at which what it was given so far is done
+    sa.Column("start_tag", sa.Float, nullable=False),  # virtual time at which its last turn began
 )
 
 variables = sa.Table(

@@ -27,7 +27,7 @@ UPDATE attempts SET
     model = coalesce((SELECT request ->> 'model' FROM jobs WHERE jobs.id = attempts.job_id), '')
 """
 FLOWS = """
-INSERT INTO flows (upstream, project, priority, family, finish)
+INSERT INTO flows (upstream, project, priority, family, start_tag)
 SELECT DISTINCT upstream, project, priority, family, 0.0 FROM jobs WHERE ended_at IS NULL
 """
 
@@ -92,6 +92,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("budget_id", sa.Text(), nullable=False),
         sa.Column("period", sa.Text(), nullable=False),
+        sa.Column("base_micros", sa.BigInteger(), nullable=False),
         sa.Column("reserved_micros", sa.BigInteger(), nullable=False),
         sa.Column("settled_micros", sa.BigInteger(), nullable=False),
         sa.Column("near_at", sa.BigInteger(), nullable=True),
@@ -105,7 +106,7 @@ def upgrade() -> None:
         sa.Column("project", sa.Text(), nullable=False),
         sa.Column("priority", sa.Text(), nullable=False),
         sa.Column("family", sa.Text(), nullable=False),
-        sa.Column("finish", sa.Float(), nullable=False),
+        sa.Column("start_tag", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("upstream", "project", "priority", "family"),
     )
     op.create_table(
@@ -203,6 +204,22 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("buy_before IS NOT NULL AND ended_at IS NULL"),
         postgresql_where=sa.text("buy_before IS NOT NULL AND ended_at IS NULL"),
+    )
+    op.create_index(
+        "jobs_of_budget",
+        "jobs",
+        ["upstream", "budget", "state", "id"],
+        unique=False,
+        sqlite_where=sa.text("budget IS NOT NULL"),
+        postgresql_where=sa.text("budget IS NOT NULL"),
+    )
+    op.create_index(
+        "jobs_served",
+        "jobs",
+        ["upstream", "placeholder_served"],
+        unique=False,
+        sqlite_where=sa.text("placeholder_served IS NOT NULL AND ended_at IS NULL"),
+        postgresql_where=sa.text("placeholder_served IS NOT NULL AND ended_at IS NULL"),
     )
     op.create_index(
         "jobs_ready",
