@@ -17,13 +17,14 @@ from tests.support.rows import add_attempt, add_job, engine_of
 import pressroom
 from pressroom.database import Database, DatabaseAddress, new_id, now_ms
 from pressroom.errors import DatabaseError
+from pressroom.fleet.keys import Keys
 from pressroom.fleet.slots import free_slots
 from pressroom.generation import jobs
-from pressroom.generation.dispatch import BATCH, LOCK, Dispatcher, run_id
+from pressroom.generation.dispatch.dispatcher import BATCH, LOCK, Dispatcher
+from pressroom.generation.dispatch.giving import run_id
 from pressroom.generation.jobs import JobState
 from pressroom.generation.tables import jobs as job_rows
 from pressroom.ideogram import Ideogram
-from pressroom.settings import FleetSettings
 from pressroom.spend.attempts import AttemptState, transition
 from pressroom.spend.prices import Prices
 from pressroom.spend.tables import attempts
@@ -32,21 +33,28 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 @contextlib.asynccontextmanager
-async def dispatcher_of(settings, *, limit=3, account_limit=10, upstream="emulator"):
+async def dispatcher_of(settings, *, limit=3, account_limit=10, upstream="emulator", **groups):
     """A dispatcher with connections and an engine of its own; prices come from the table, since no vendor answers."""
+    fleet = {"concurrency": limit, "account_limit": account_limit}
+    groups = {"fleet": settings.fleet.model_copy(update=fleet | groups.pop("fleet", {})), **groups}
+    settings = settings.model_copy(update=groups)
     database = Database(DatabaseAddress.parse(settings), settings.database)
     engine = engine_of(database, queue=f"runs/{upstream}")
     engine.connect()
-    async with Ideogram("key-of-tests", base_url=NOWHERE) as client:
+    keys = Keys(lambda key: Ideogram(key, base_url=NOWHERE), "key-of-tests", rest_s=1.0)
+    try:
         yield Dispatcher(
             database=database,
             engine=engine,
-            prices=Prices(client, deadline_s=5, life_s=3600),
-            settings=FleetSettings(concurrency=limit, account_limit=account_limit),
+            prices=Prices(keys, deadline_s=5, life_s=3600),
+            settings=settings,
             upstream=upstream,
+            keys=keys,
         )
-    await engine._close()
-    await database.close()
+    finally:
+        await keys.aclose()
+        await engine._close()
+        await database.close()
 
 
 @pytest.fixture
@@ -86,7 +94,7 @@ async def taken(database):
 
 
 async def owed(dispatcher):
-    return {run.workflow_id for run in await dispatcher._engine.all_owed()}
+    return {run.workflow_id for run in await dispatcher._giving._engine.all_owed()}
 
 
 async def test_a_dispatch_is_slot_reservation_attempt_and_debt_together(database, dispatcher):
@@ -158,9 +166,7 @@ async def test_a_job_is_not_dispatched_before_its_time(database, dispatcher):
     """By the database's clock; a younger one that is due overtakes it."""
     later, due = await submit(database, 2)
     async with database.write() as connection:
-        await connection.execute(
-            sa.update(job_rows).where(job_rows.c.id == later).values(eligible_at=now_ms() + 60_000)
-        )
+        await jobs.transition(connection, later, JobState.QUEUED, delay_s=60)
 
     assert await dispatcher.dispatch() == 1
     assert {later: "queued", due: "running"} == await states(database)
@@ -211,33 +217,33 @@ async def test_a_job_that_has_an_open_attempt_is_not_bought_again(database, disp
     async with database.write() as connection:
         await add_attempt(connection, job_id, state=AttemptState.UNCERTAIN, slot=None)
 
-    assert await dispatcher.dispatch() == 1
-    assert {job_id: "queued", sound: "running"} == await states(database)
-    assert await dispatcher.dispatch() == 1  # the attempt that it has is continued
+    assert await dispatcher.dispatch() == 2  # the attempt that it has is continued
+    assert {job_id: "running", sound: "running"} == await states(database)
     assert {f"{sound}:1", f"{job_id}:1"} == await owed(dispatcher)
+    assert {sound: 0} == await taken(database)
 
 
 async def test_a_rollback_leaves_nothing(database, dispatcher):
     """Neither slot nor attempt nor the engine's row, when something fails after all of them were written."""
     made = await submit(database, 3)
-    give, given = dispatcher._give, []
+    owe, owed_ids = dispatcher._giving._owe, []
 
-    async def give_two(connection, job):
-        if len(given) == 2:
+    async def owe_two(connection, job_id, number):
+        if len(owed_ids) == 2:
             raise DatabaseError("the connection is cut here")
-        given.append(job)
-        return await give(connection, job)
+        owed_ids.append(job_id)
+        await owe(connection, job_id, number)
 
-    dispatcher._give = give_two
+    dispatcher._giving._owe = owe_two
     with pytest.raises(DatabaseError):
         await dispatcher.dispatch()
 
-    assert len(given) == 2
+    assert len(owed_ids) == 2
     assert dict.fromkeys(made, "queued") == await states(database)
     assert ({}, set()) == (await taken(database), await owed(dispatcher))
     async with database.read() as connection:
         assert (await connection.execute(sa.select(sa.func.count()).select_from(attempts))).scalar_one() == 0
-    dispatcher._give = give
+    dispatcher._giving._owe = owe
     assert await dispatcher.dispatch() == 3
 
 

@@ -14,7 +14,7 @@ from pressroom.app import upgrade
 from pressroom.database import Database, DatabaseAddress
 from pressroom.engine import APPLICATION_VERSION
 from pressroom.errors import DatabaseError, DatabaseUnavailable, DatabaseUnusable
-from pressroom.generation.dispatch import RUN, run_id
+from pressroom.generation.dispatch.giving import RUN, run_id
 from pressroom.settings import Settings
 
 

@@ -16,13 +16,15 @@ from tests.support.rows import PROMPT, pair
 
 from pressroom.app import App, open_app, upgrade
 from pressroom.errors import DatabaseError, DatabaseUnavailable, InvalidInput, NotFound, PressroomError
-from pressroom.generation.decisions import Decisions
+from pressroom.generation.decisions import Decision, Decisions
 from pressroom.generation.jobs import JobState
+from pressroom.generation.selections import Selection
 from pressroom.ideogram import ImageRequest
 from pressroom.settings import Settings
 
 FAST = {"beat_s": 0.1, "dead_after_s": 0.5, "fresh_s": 0.3}
 SECRET = "a-password-of-tests"
+WAITING = Selection(upstream="emulator", states=frozenset({JobState.QUEUED}))
 
 
 def _calls(app: App, view):
@@ -39,7 +41,26 @@ def _calls(app: App, view):
         "asset": lambda: app.asset("as_1"),
         "adopt": lambda: app.adopt("job_1", "gen-1"),
         "workers": app.workers,
+        "gate": app.gate,
+        "switches": app.switches,
+        "set_switch": lambda: app.set_switch("mode", "live"),
+        "projects": app.projects,
+        "set_project": lambda: app.set_project("shop", weight=2),
+        "stops": app.stops,
+        "breakers": app.breakers,
+        "order_trial": lambda: app.order_trial("v2/generate"),
+        "audit": app.audit,
+        "reconcile": app.reconcile,
+        "budgets": app.budgets,
+        "set_budget": lambda: app.set_budget("day", 25),
+        "spend_report": app.spend_report,
+        "spend_check": app.spend_check,
+        "estimated_balance": app.estimated_balance,
+        "topup": lambda: app.topup(5),
         "start_worker": app.start_worker,
+        "restored": lambda: app.restored(who="somebody"),
+        "decisions.count": lambda: decisions.count(WAITING),
+        "decisions.decide": lambda: decisions.decide(Decision.CANCEL, WAITING),
         "decisions.cancel": lambda: decisions.cancel("job_1"),
         "decisions.retry": lambda: decisions.retry("job_1"),
         "decisions.adopt": lambda: decisions.adopt("job_1", "gen-1"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pressroom import errors
 from pressroom.errors import MAX_VENDOR_TEXT, VendorError
 from pressroom.generation.jobs import JobState
-from pressroom.generation.outcomes import RULES, error_facts, failed_generation, outcome_of
+from pressroom.generation.run.outcomes import RULES, error_facts, failed_generation, outcome_of
 from pressroom.ideogram import Generation, Status
 from pressroom.ideogram.failures import BY_REASON, Answered, Cost, answer_error, classify
 from pressroom.ideogram.reading import json_object

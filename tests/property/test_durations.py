@@ -7,7 +7,7 @@ from itertools import islice
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pressroom.generation.durations import LEAST_S, Durations
+from pressroom.generation.run.durations import LEAST_S, Durations
 
 FIRST_S, EVERY_S, MOST_S = 1.0, 0.5, 30.0
 TRUE = st.floats(0.02, 300.0)

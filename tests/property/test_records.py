@@ -17,7 +17,7 @@ from pressroom.catalog import assets as catalog
 from pressroom.catalog.assets import Asset
 from pressroom.catalog.tables import assets as asset_rows
 from pressroom.database import Database, DatabaseAddress, new_id
-from pressroom.generation.bring_home import _asset, _Home, asset_id_of
+from pressroom.generation.run.bring_home import _asset, _Home, asset_id_of
 from pressroom.ideogram import Image
 from pressroom.settings import Settings
 

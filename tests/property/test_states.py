@@ -21,11 +21,12 @@ from pressroom.catalog import assets as catalog
 from pressroom.database import Database, DatabaseAddress
 from pressroom.errors import Conflict, OutcomeUnknown
 from pressroom.fleet.slots import free_slots
-from pressroom.generation import jobs, records
-from pressroom.generation.context import Run
+from pressroom.generation import jobs
 from pressroom.generation.decisions import Decisions
 from pressroom.generation.jobs import ENDED, HeldFor, JobState
-from pressroom.generation.outcomes import LOST, RULES, failed_generation, outcome_of
+from pressroom.generation.run import records, settling
+from pressroom.generation.run.context import Run
+from pressroom.generation.run.outcomes import LOST, RULES, failed_generation, outcome_of
 from pressroom.ideogram import Generation, Status
 from pressroom.settings import GenerationSettings, Settings
 from pressroom.spend import attempts
@@ -33,6 +34,7 @@ from pressroom.spend.attempts import CLOSED, SETTLED, AttemptState
 from pressroom.spend.tables import attempts as attempt_rows
 
 LIMIT = 2
+KEY = "abcdef012345"
 WHICH = st.integers(0, 20)
 HOME = (JobState.COMPLETED, JobState.FILTERED, JobState.FAILED)
 EXAMPLES = settings(max_examples=40, stateful_step_count=40, deadline=None)
@@ -116,7 +118,10 @@ class OneJob(Rows):
         self.settled: dict[str, AttemptState] = {}
         self.tokens = 0
         self.parts = SimpleNamespace(
-            database=self.database, settings=GenerationSettings(), spool_id="spool_1", key_fingerprint="ab"
+            database=self.database,
+            settings=GenerationSettings(),
+            all_settings=Settings.load(home=self.folder),
+            spool_id="spool_1",
         )
 
     @initialize()
@@ -153,6 +158,9 @@ class OneJob(Rows):
                 job_id=self.job_id,
                 upstream="emulator",
                 operation=OPERATION,
+                project="default",
+                campaign=None,
+                model="ideogram-4-5",
                 slot=slot,
                 price=PRICE,
             )
@@ -174,7 +182,7 @@ class OneJob(Rows):
         if attempt.state is not AttemptState.RESERVED and not self.do(records.take_over(run)):
             return
         if attempt.state is AttemptState.SENDING:
-            self.do(records.record_uncertain(run, reason=LOST.reason, message="x", free_slot=False))
+            self.do(settling.record_uncertain(run, reason=LOST.reason, message="x", free_slot=False))
             return
         self.acting.append(Acting(run))
 
@@ -198,7 +206,7 @@ class OneJob(Rows):
         one = self.one(which)
         if one.run.attempt.state is not AttemptState.RESERVED or one.taken_for_dead:  # its lease is stale
             return
-        if not self.do(records.begin_sending(one.run)):
+        if not self.do(records.begin_sending(one.run, KEY)):
             self.acting.remove(one)
             return
         truth = self.vendor[one.run.attempt.id]
@@ -223,7 +231,7 @@ class OneJob(Rows):
                 return
         else:
             error = OutcomeUnknown("lost") if answer == "lost" else answer("refused")
-            self.do(records.record_outcome(one.run, outcome_of(error), error=error))
+            self.do(settling.record_outcome(one.run, outcome_of(error), error=error))
         self.acting.remove(one)
 
     @precondition(lambda self: self.acting)
@@ -242,14 +250,14 @@ class OneJob(Rows):
             truth.failed = True
             generation = Generation("gen", Status.FAILED, failure_reason=None)
             outcome = failed_generation(generation, failures=run.job.failures + 1, attempts=3)
-            self.do(records.record_outcome(run, outcome, message="failed", failures=1))
+            self.do(settling.record_outcome(run, outcome, message="failed", failures=1))
         elif end == "pending" and run.attempt.state is AttemptState.ACCEPTED:
-            if self.do(records.record_uncertain(run, reason="pending", message="x", free_slot=True)):
+            if self.do(settling.record_uncertain(run, reason="pending", message="x", free_slot=True)):
                 return
         elif end == "key":
-            self.do(records.leave(run, to=JobState.HELD, reason=HeldFor.KEY, message="no key"))
+            self.do(settling.leave(run, to=JobState.HELD, reason=HeldFor.KEY, message="no key"))
         elif end == "unknown":
-            self.do(records.record_uncertain(run, reason="unknown id", message="x", free_slot=True))
+            self.do(settling.record_uncertain(run, reason="unknown id", message="x", free_slot=True))
         else:
             return
         self.acting.remove(one)
@@ -267,7 +275,7 @@ class OneJob(Rows):
             return
         self.acting.remove(one)
         if way == "later":
-            self.do(records.leave(one.run, to=JobState.QUEUED, reason="storage", message="later"))
+            self.do(settling.leave(one.run, to=JobState.QUEUED, reason="storage", message="later"))
             return
         found = (
             [asset(job_id=self.job_id, attempt_id=one.run.attempt.id)] if way is JobState.COMPLETED else []
@@ -283,7 +291,7 @@ class OneJob(Rows):
         one = self.one(which)
         if one.run.attempt.state is AttemptState.RESERVED:
             self.acting.remove(one)
-            self.do(records.take_back(one.run, reason="storage", message="no room"))
+            self.do(settling.take_back(one.run, reason="storage", message="no room"))
 
     @precondition(lambda self: self.job.state is JobState.RUNNING and not self.acting)
     @rule()
@@ -402,6 +410,9 @@ class ManyJobs(Rows):
                 job_id=await add_job(connection),
                 upstream="emulator",
                 operation=OPERATION,
+                project="default",
+                campaign=None,
+                model="ideogram-4-5",
                 slot=free[0],
                 price=PRICE,
             )

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from pressroom.database import new_id, now_ms
 from pressroom.errors import InvalidRequest
 from pressroom.fleet.families import family_of
+from pressroom.fleet.flows import ensure
 from pressroom.generation.jobs import JobState, Priority
 from pressroom.generation.tables import jobs
 from pressroom.ideogram import DEFAULT_MODEL_OF_WIRE, Wire, route
@@ -66,7 +67,7 @@ class Submission:
             InvalidRequest: It cannot be sent, and why.
         """
         _check_labels(self.tags, self.metadata)
-        _check_project(self.project)
+        check_project(self.project)
         _check_storable(self.request)
         return route(self.request, self.wire)
 
@@ -89,7 +90,13 @@ def _check_labels(tags: Sequence[str], metadata: Mapping[str, str]) -> None:
             )
 
 
-def _check_project(name: str) -> None:
+def check_project(name: str) -> None:
+    """
+    See that a project may have this name.
+
+    Raises:
+        InvalidRequest: It is blank, too long, or holds what no label does.
+    """
     if not name.strip() or len(name) > LONGEST_TAG or _UNLABELLED.search(name):
         raise InvalidRequest(
             "project", f"({len(name)} characters)", f"1 to {LONGEST_TAG} characters, no control characters"
@@ -142,6 +149,7 @@ async def admit(
     rows = [_row(submission, call, upstream) for submission, call in wanted]
     if rows:
         await connection.execute(_NEW, rows)
+        await ensure(connection, {(upstream, row["project"], row["priority"], row["family"]) for row in rows})
     return [row["id"] for row in rows]
 
 

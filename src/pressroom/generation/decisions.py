@@ -1,25 +1,58 @@
-"""What a person decides about a job: cancel, retry, resolve."""
+"""What a person decides about a job, or about many: cancel, retry, resolve."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pressroom.errors import Conflict, NotFound
-from pressroom.generation import jobs
+from pressroom.generation import jobs, selections
 from pressroom.generation.jobs import Job, JobState
 from pressroom.spend import attempts
 from pressroom.spend.attempts import Attempt, AttemptState
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pressroom.database import Database
+    from pressroom.generation.selections import Selection
 
 log = event_logger(__name__)
 
 _UNSENT = frozenset({JobState.QUEUED, JobState.HELD})
 _OPEN_QUESTION = frozenset({JobState.UNCERTAIN})
+
+
+class Decision(StrEnum):
+    """What can be decided about many jobs at once; each is a method of `Decisions` with the same name."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"
+    BUY_AGAIN = "buy_again"
+    GIVE_UP = "give_up"
+
+
+@dataclass
+class Tally:
+    """
+    What became of a decision about many jobs.
+
+    Attributes:
+        decided: Ids of the jobs that it was carried out for.
+        refused: Why it was not for others, by id.
+    """
+
+    decided: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Jobs looked at."""
+        return len(self.decided) + len(self.refused)
 
 
 class Decisions:
@@ -31,6 +64,46 @@ class Decisions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def count(self, selection: Selection) -> int:
+        """How many jobs a selection has now."""
+        return await selections.count(self._database, selection)
+
+    async def decide(
+        self,
+        decision: Decision,
+        which: Sequence[str] | Selection,
+        *,
+        on_each: Callable[[Tally], object] | None = None,
+    ) -> Tally:
+        """
+        Decide about many jobs, one transaction each: what is not possible for one does not undo the others.
+
+        Args:
+            decision: What.
+            which: Ids, or what the jobs have in common.
+            on_each: Told how far it is, after each job.
+        """
+        carry_out = getattr(self, decision)
+        tally = Tally()
+        async for job_id in self._each(which):
+            try:
+                await carry_out(job_id)
+            except (Conflict, NotFound) as error:
+                tally.refused[job_id] = error.message
+            else:
+                tally.decided.append(job_id)
+            if on_each is not None:
+                on_each(tally)
+        return tally
+
+    async def _each(self, which: Sequence[str] | Selection) -> AsyncIterator[str]:
+        if isinstance(which, selections.Selection):
+            async for job_id in selections.ids(self._database, which):
+                yield job_id
+        else:
+            for job_id in which:
+                yield job_id
 
     async def cancel(self, job_id: str) -> None:
         """Take a job back; possible until its request is sent."""

@@ -4,6 +4,8 @@ queued ──> running ──> completed | filtered | failed
   ^  ^        │ │ └──> uncertain ──> queued | held | filtered | failed
   │  └────────┘ └────> held ──> queued
   └── failed (asked for again)         queued, held, running before sending ──> cancelled
+                                       queued, held before sending ──> failed (its fallback)
+                                       held ──> held (for another reason)
 
 What a run learns after it was given up moves its job from `queued` as it would have from `running`.
 """
@@ -80,11 +82,11 @@ _OPEN = frozenset({JobState.RUNNING, JobState.QUEUED, JobState.UNCERTAIN})
 _FROM: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: _OPEN | {JobState.HELD, JobState.FAILED},
     JobState.RUNNING: frozenset({JobState.QUEUED}),
-    JobState.HELD: _OPEN,
+    JobState.HELD: _OPEN | {JobState.HELD},
     JobState.UNCERTAIN: _OPEN,
     JobState.COMPLETED: frozenset({JobState.RUNNING, JobState.QUEUED}),
     JobState.FILTERED: _OPEN,
-    JobState.FAILED: _OPEN,
+    JobState.FAILED: _OPEN | {JobState.HELD},
     JobState.CANCELLED: frozenset({JobState.QUEUED, JobState.HELD, JobState.RUNNING}),
 }
 """For each state, those it may be entered from."""
@@ -188,14 +190,23 @@ async def transition(
     return done.rowcount == 1
 
 
+_BEGUN = {"dispatches": jobs.c.dispatches + 1, "dispatched_at": now_ms()}
+_PRIORITY = sa.case((jobs.c.placeholder_served.is_not(None), str(Priority.BATCH)), else_=jobs.c.priority)
+"""Who got a placeholder waits no longer."""
+
+
 @cache
 def _step(to: JobState, allowed: frozenset[JobState]) -> sa.Update:
     """Built once for each kind of step: to build a statement takes longer than to run it. Changes join as parameters."""
     values: dict[str, Any] = {"state": to}
     if to is JobState.QUEUED:
-        values |= {"eligible_at": now_ms() + sa.bindparam("delay_ms", type_=sa.BigInteger), "ended_at": None}
+        values |= {
+            "eligible_at": now_ms() + sa.bindparam("delay_ms", type_=sa.BigInteger),
+            "ended_at": None,
+            "priority": _PRIORITY,
+        }
     if to is JobState.RUNNING:
-        values |= {"dispatches": jobs.c.dispatches + 1, "dispatched_at": now_ms()}
+        values |= _BEGUN
     if to in ENDED:
         values["ended_at"] = now_ms()
     return (
@@ -203,6 +214,37 @@ def _step(to: JobState, allowed: frozenset[JobState]) -> sa.Update:
         .where(jobs.c.id == sa.bindparam("of_job"), jobs.c.state.in_(sorted(allowed)))
         .values(**values)
     )
+
+
+_BEGIN = (
+    sa.update(jobs)
+    .where(
+        jobs.c.id.in_(sa.bindparam("of_jobs", expanding=True)),
+        jobs.c.state.in_(sorted(_FROM[JobState.RUNNING])),
+        sa.not_(jobs.c.resting),
+        jobs.c.continuing == sa.bindparam("goes_on", type_=sa.Boolean),
+    )
+    .values(state=JobState.RUNNING, reason=None, message=None, **_BEGUN)
+    .returning(jobs.c.id, jobs.c.dispatches)
+)
+
+
+async def begin(connection: AsyncConnection, job_ids: Sequence[str], *, continuing: bool) -> dict[str, int]:
+    """
+    Set many waiting jobs running in one statement.
+
+    Args:
+        connection: An open write transaction.
+        job_ids: Jobs that were read as ready; one that no longer is, or has an attempt by now, is left as it is.
+        continuing: Whether they were read as having an attempt to continue.
+
+    Returns:
+        For each job that runs now, how often it has been dispatched, this time included.
+    """
+    if not job_ids:
+        return {}
+    begun = await connection.execute(_BEGIN, {"of_jobs": list(job_ids), "goes_on": continuing})
+    return {row.id: row.dispatches for row in begun}
 
 
 _BY_ID = sa.select(jobs).where(jobs.c.id == sa.bindparam("of_job"))
@@ -225,16 +267,6 @@ async def newest(
     if before is not None:
         query = query.where(jobs.c.id < before)
     return [job_of(row) for row in (await connection.execute(query)).mappings()]
-
-
-async def ahead_of(connection: AsyncConnection, job: Job) -> int:
-    """How many waiting jobs of the same upstream have their turn before this one."""
-    found = await connection.execute(
-        sa.select(sa.func.count())
-        .select_from(jobs)
-        .where(jobs.c.upstream == job.upstream, jobs.c.state == JobState.QUEUED, jobs.c.id < job.id)
-    )
-    return found.scalar_one()
 
 
 def job_of(row: Any) -> Job:

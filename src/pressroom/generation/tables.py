@@ -64,5 +64,23 @@ jobs = sa.Table(
         sqlite_where=sa.text("buy_before IS NOT NULL AND ended_at IS NULL"),
         postgresql_where=sa.text("buy_before IS NOT NULL AND ended_at IS NULL"),
     ),
+    # What waits for room under a budget, oldest first.
+    sa.Index(
+        "jobs_of_budget",
+        "upstream",
+        "budget",
+        "state",
+        "id",
+        sqlite_where=sa.text("budget IS NOT NULL"),
+        postgresql_where=sa.text("budget IS NOT NULL"),
+    ),
+    # Open jobs whose callers got a placeholder: what the backfill reads.
+    sa.Index(
+        "jobs_served",
+        "upstream",
+        "placeholder_served",
+        sqlite_where=sa.text("placeholder_served IS NOT NULL AND ended_at IS NULL"),
+        postgresql_where=sa.text("placeholder_served IS NOT NULL AND ended_at IS NULL"),
+    ),
     sa.Index("jobs_by_state", "upstream", "state", "id"),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pressroom.catalog import assets as catalog
 from pressroom.database import at
 from pressroom.generation.jobs import Job, JobState
+from pressroom.generation.placeholders import record_or_none
 from pressroom.spend import attempts
 from pressroom.spend.attempts import Attempt, AttemptState
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pressroom.catalog.assets import Asset
+    from pressroom.generation.placeholders import Placeholder
 
 STAGES = {
     AttemptState.RESERVED: "dispatched",
@@ -30,11 +32,17 @@ STAGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class JobView:
-    """One job with all that belongs to it."""
+    """
+    One job with all that belongs to it.
+
+    Attributes:
+        placeholder: What its caller gets while there is no picture; set only where one was asked for. No asset.
+    """
 
     job: Job
     attempts: Sequence[Attempt]
     assets: Sequence[Asset]
+    placeholder: Placeholder | None = field(default=None, repr=False)
 
     @property
     def id(self) -> str:
@@ -69,12 +77,15 @@ class JobView:
             "stage": self.stage,
             "upstream": job.upstream,
             "project": job.project,
+            "priority": job.priority,
+            "buy_before": _time(job.buy_before),
             "request": job.request,
             "operation": job.call["operation"],
             "tags": job.tags,
             "metadata": job.metadata,
             "attempts": [_attempt_json(attempt) for attempt in self.attempts],
             "assets": [asset.to_json() for asset in self.assets],
+            "placeholder": record_or_none(job),
             "filtered_count": job.filtered_count,
             "missing": job.missing,
             "cost_usd": self.cost_micros / 1_000_000,

@@ -18,17 +18,17 @@ from pressroom.fleet.leases import Lease
 from pressroom.fleet.maintenance import maintain
 from pressroom.fleet.workers import Watch, WorkerState
 from pressroom.generation import workflow
-from pressroom.generation.dispatch import Dispatcher
-from pressroom.generation.run import Runner
-from pressroom.generation.sweep import Sweep
+from pressroom.generation.dispatch.dispatcher import Dispatcher
+from pressroom.generation.run.runner import Runner
+from pressroom.generation.upkeep.sweep import Sweep
 from pressroom.generation.waiters import within
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from pressroom.database import Database
-    from pressroom.generation.context import Parts
+    from pressroom.generation.run.context import Parts
     from pressroom.settings import Settings
     from pressroom.spend.prices import Prices
     from pressroom.storage import Spool
@@ -41,6 +41,9 @@ TROUBLE_WAIT_S = 0.5
 DISPATCH_GAP_S = 0.01
 """Seconds at least between the beginnings of two looks for work."""
 
+CANCEL_AGAIN_S = 0.5
+"""Seconds before a loop that was cancelled and goes on is cancelled again."""
+
 DRAIN_LOOK_S = 0.02
 """Seconds between two looks whether running work has ended."""
 
@@ -50,12 +53,33 @@ def new_worker_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
+def _is_cancelled() -> bool:
+    """
+    Whether this task was told to end.
+
+    A database driver that is cancelled in the middle of something may raise an error of its own in the place of that.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel loops until each has ended: one that handled such an error of a driver goes on as if nothing had been said."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def _keep_going(name: str, loop: Callable[[], Awaitable[None]]) -> None:
     """Begin a loop again that a mistake of ours has ended: a worker that only beats is worse than a dead one."""
     while True:
         try:
             await loop()
         except Exception as error:  # noqa: BLE001 - whatever it was, the other loops and the runs go on
+            if _is_cancelled():
+                return
             log.error("worker.loop_failed", loop=name, error=type(error).__name__)  # noqa: TRY400 - values stay out
         await asyncio.sleep(TROUBLE_WAIT_S)
 
@@ -102,13 +126,20 @@ class Worker:
         """Look for work now."""
         self._wake.set()
 
-    async def start(self, parts: Parts, *, chores: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+    async def start(
+        self,
+        parts: Parts,
+        *,
+        chores: Mapping[str, Callable[[], Awaitable[None]]],
+        loops: Mapping[str, Callable[[], Awaitable[None]]],
+    ) -> None:
         """
         Announce the worker and begin.
 
         Args:
             parts: What its runs work with.
             chores: Tasks for the maintenance loop beside the spine's own, by name.
+            loops: What every worker does all the time beside the spine's own, by name.
 
         Raises:
             DatabaseError: The database cannot be used.
@@ -123,7 +154,7 @@ class Worker:
         except BaseException:  # also Ctrl-C: else others would wait for a worker that beats and takes nothing
             await self._resign()
             raise
-        for name, loop in self._loops(parts, chores).items():
+        for name, loop in {**self._loops(parts, chores), **loops}.items():
             self._tasks.append(asyncio.create_task(_keep_going(name, loop), name=f"pressroom-{name}"))
         log.info("worker.started", worker=self.id, upstream=self._upstream)
 
@@ -134,8 +165,9 @@ class Worker:
             database=self._database,
             engine=self._engine,
             prices=self._prices,
-            settings=self._settings.fleet,
+            settings=self._settings,
             upstream=self._upstream,
+            keys=parts.keys,
         )
         sweep = Sweep(
             database=self._database, engine=self._engine, settings=self._settings, upstream=self._upstream
@@ -163,9 +195,7 @@ class Worker:
         matters: the lease beats until nothing of ours runs any more.
         """
         self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
         if self._runner is not None:
             await self._drain(self._runner, drain_s)
         with contextlib.suppress(PressroomError):  # the database is away: others will find us silent instead

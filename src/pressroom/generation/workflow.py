@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from dbos import DBOS
 
-from pressroom.generation.dispatch import RUN
+from pressroom.generation.dispatch.giving import RUN
 
 if TYPE_CHECKING:
-    from pressroom.generation.run import Runner
+    from pressroom.generation.run.runner import Runner
 
 _runner: list[Runner] = []
 

@@ -135,7 +135,7 @@ async def test_what_is_written_off_counts_as_spent(sqlite_database, decisions, m
     job, [attempt] = await _now(sqlite_database, job_id)
 
     assert (to, False) == (job.state, job.continuing)
-    assert (AttemptState.WRITTEN_OFF, PRICE.micros, None) == (
+    assert (AttemptState.WRITTEN_OFF, PRICE.expected_micros, None) == (
         attempt.state,
         attempt.cost_micros,
         attempt.slot,

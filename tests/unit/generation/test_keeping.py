@@ -6,8 +6,8 @@ import pytest
 
 from pressroom.database import Database, DatabaseAddress
 from pressroom.errors import DatabaseUnusable, StorageDenied, StorageFull
-from pressroom.generation import keeping as module
-from pressroom.generation.keeping import Keeping
+from pressroom.generation.run import keeping as module
+from pressroom.generation.run.keeping import Keeping
 from pressroom.settings import Settings
 from pressroom.storage import ObjectStore, Spool, StoreOptions
 

@@ -7,18 +7,17 @@ from types import SimpleNamespace
 import pytest
 from tests.support.rows import add_attempt, pair
 
-from pressroom.generation import jobs, records
-from pressroom.generation.context import Run
+from pressroom.generation import jobs
 from pressroom.generation.jobs import JobState
+from pressroom.generation.run import records, settling
+from pressroom.generation.run.context import Run
 from pressroom.settings import GenerationSettings
 from pressroom.spend import attempts
 from pressroom.spend.attempts import AttemptState
 
 
 def _run(database, job, attempt, token="late/1"):
-    parts = SimpleNamespace(
-        database=database, settings=GenerationSettings(), spool_id="spool_1", key_fingerprint="ab"
-    )
+    parts = SimpleNamespace(database=database, settings=GenerationSettings(), spool_id="spool_1")
     return Run(parts=parts, job=job, attempt=attempt, token=token)
 
 
@@ -63,7 +62,7 @@ async def test_a_run_that_was_replaced_ends_no_job(sqlite_database):
     assert not await records.record_home(
         late, [], state=JobState.COMPLETED, filtered_count=0, missing=[], message=None
     )
-    await records.leave(late, to=JobState.QUEUED, reason="storage", message="x")
+    await settling.leave(late, to=JobState.QUEUED, reason="storage", message="x")
     assert (await _now(sqlite_database, job_id))[0] == job
 
 
@@ -74,8 +73,8 @@ async def test_only_one_of_two_runs_begins_to_send(sqlite_database):
     first = _run(sqlite_database, job, attempt, "first/1")
     second = _run(sqlite_database, job, attempt, "second/1")
 
-    assert await records.begin_sending(first)
-    assert not await records.begin_sending(second)
-    await records.take_back(second, reason="worker", message="x")
+    assert await records.begin_sending(first, "ab")
+    assert not await records.begin_sending(second, "ab")
+    await settling.take_back(second, reason="worker", message="x")
     job, [attempt] = await _now(sqlite_database, job_id)
     assert (job.state, attempt.state, attempt.owner) == (JobState.RUNNING, AttemptState.SENDING, "first/1")

@@ -7,7 +7,14 @@ import json
 import pytest
 
 from pressroom import errors
-from pressroom.generation.outcomes import backoff_s, error_facts, failed_generation, outcome_of
+from pressroom.generation.run.outcomes import (
+    LOST,
+    RULES,
+    backoff_s,
+    error_facts,
+    failed_generation,
+    outcome_of,
+)
 from pressroom.ideogram import Generation, Status
 
 MEANINGS = [
@@ -36,12 +43,33 @@ def test_each_answer_means_what_the_design_says(kind, attempt, job, reason):
     assert (attempt, job, reason) == (outcome.attempt, outcome.job, outcome.reason)
 
 
-@pytest.mark.parametrize("job", ["held", "uncertain"])
-def test_who_waits_for_a_person_tells_that_person_what_to_do(job):
-    """Each names a command."""
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [("held", ("goes on by itself", "`pressroom spend topup`")), ("uncertain", ("`pressroom jobs ",))],
+)
+def test_a_job_that_waits_tells_what_to_do(job, words):
+    """Each names a command, or says that it needs none."""
     for kind, _, state, _ in MEANINGS:
         if state == job:
-            assert "pressroom jobs " in outcome_of(kind("x")).advice
+            assert any(word in outcome_of(kind("x")).advice for word in words)
+
+
+CONSEQUENCES = {
+    errors.NotSent: (True, None, False),
+    errors.OutcomeUnknown: (True, None, False),
+    errors.RateLimited: (False, None, True),
+    errors.KeyRefused: (False, "key", False),
+    errors.CreditsExhausted: (False, "credits", False),
+    errors.QuotaExhausted: (False, "quota", False),
+}
+"""Whether the breaker counts it, what it stops, whether the limit learns from it."""
+
+
+@pytest.mark.parametrize(("kind", "rule"), RULES, ids=lambda value: getattr(value, "__name__", ""))
+def test_each_rule_says_what_it_means_for_the_fleet(kind, rule):
+    """The others concern nobody but their own job; a mistake of ours is never the vendor's failure."""
+    assert CONSEQUENCES.get(kind, (False, None, False)) == (rule.counts, rule.stops, rule.limits)
+    assert not LOST.counts
 
 
 def _failed(reason=None):

@@ -5,7 +5,8 @@ The table is total: an error that no rule names, raised after the request may ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pressroom.errors import (
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
     from pressroom.ideogram import Generation
 
 
+class Stopping(StrEnum):
+    """What a refusal says about more than its own request."""
+
+    KEY = "key"
+    """Nothing is sold to this key."""
+    CREDITS = "credits"
+    """Nothing is sold to this account until it has credit."""
+    QUOTA = "quota"
+    """Nothing is sold to this account until 00:00 UTC."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """
@@ -37,27 +49,34 @@ class Outcome:
         job: State the job goes to; `queued` means that it waits for another turn.
         reason: One word for the job's row.
         advice: What a person should do, empty when nothing.
+        counts: The vendor failed: the breaker of the operation's family counts it.
+        stops: Purchases of the whole account, or with that key, stop.
+        limits: Too many were in flight: the limit learns from it.
     """
 
     attempt: AttemptState
     job: JobState
     reason: str
     advice: str = ""
+    counts: bool = False
+    stops: Stopping | None = None
+    limits: bool = False
 
 
 MOST_RETRY_AFTER_S = 3600.0
 """Seconds. A server that asks for a longer wait is asked again after this one."""
 
 RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
-    (NotSent, Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="vendor")),
-    (RateLimited, Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="limit")),
+    (NotSent, Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="vendor", counts=True)),
+    (RateLimited, Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="limit", limits=True)),
     (
         KeyRefused,
         Outcome(
             attempt=AttemptState.UNSOLD,
             job=JobState.HELD,
             reason=HeldFor.KEY,
-            advice="Set a working key, then `pressroom jobs retry`",
+            advice="Set a working key; it goes on by itself",
+            stops=Stopping.KEY,
         ),
     ),
     (
@@ -66,7 +85,8 @@ RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
             attempt=AttemptState.UNSOLD,
             job=JobState.HELD,
             reason=HeldFor.CREDITS,
-            advice="Top up the account's credit, then `pressroom jobs retry`",
+            advice="Then `pressroom spend topup` lets purchases go on; without it a trial is made now and then",
+            stops=Stopping.CREDITS,
         ),
     ),
     (
@@ -75,7 +95,8 @@ RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
             attempt=AttemptState.UNSOLD,
             job=JobState.HELD,
             reason=HeldFor.QUOTA,
-            advice="The daily quota opens again at 00:00 UTC; then `pressroom jobs retry`",
+            advice="It goes on by itself then",
+            stops=Stopping.QUOTA,
         ),
     ),
     (ContentRefused, Outcome(attempt=AttemptState.UNSOLD, job=JobState.FILTERED, reason="refused")),
@@ -88,13 +109,16 @@ RULES: tuple[tuple[type[VendorError], Outcome], ...] = (
             job=JobState.UNCERTAIN,
             reason="lost answer",
             advice="Look for it in the vendor's account, then `pressroom jobs resolve` with --adopt ID, --buy-again or --give-up",
+            counts=True,
         ),
     ),
 )
 """In order: the first rule whose error class fits decides."""
 
-LOST = next(outcome for error, outcome in RULES if error is OutcomeUnknown)
-"""What an attempt means that was being sent when its worker vanished."""
+_UNKNOWN = next(outcome for error, outcome in RULES if error is OutcomeUnknown)
+
+LOST = replace(_UNKNOWN, counts=False)
+"""What an attempt means that was being sent when its worker vanished, or made a mistake: nothing against the vendor."""
 
 
 UNSENDABLE = Outcome(attempt=AttemptState.UNSOLD, job=JobState.FAILED, reason="request")
@@ -103,7 +127,7 @@ UNSENDABLE = Outcome(attempt=AttemptState.UNSOLD, job=JobState.FAILED, reason="r
 
 def outcome_of(error: VendorError) -> Outcome:
     """The outcome of a paid request that ended with `error`."""
-    return next((outcome for kind, outcome in RULES if isinstance(error, kind)), LOST)
+    return next((outcome for kind, outcome in RULES if isinstance(error, kind)), _UNKNOWN)
 
 
 def failed_generation(generation: Generation, *, failures: int, attempts: int) -> Outcome:
@@ -117,9 +141,8 @@ def failed_generation(generation: Generation, *, failures: int, attempts: int) -
     """
     if generation.refused_by_policy:
         return Outcome(attempt=AttemptState.UNSOLD, job=JobState.FILTERED, reason="refused")
-    if failures < attempts:
-        return Outcome(attempt=AttemptState.UNSOLD, job=JobState.QUEUED, reason="vendor")
-    return Outcome(attempt=AttemptState.UNSOLD, job=JobState.FAILED, reason="vendor")
+    to = JobState.QUEUED if failures < attempts else JobState.FAILED
+    return Outcome(attempt=AttemptState.UNSOLD, job=to, reason="vendor", counts=True)
 
 
 def backoff_s(waits: int, *, first_s: float, most_s: float) -> float:

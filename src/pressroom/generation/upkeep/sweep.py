@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from pressroom.database import now_ms
 from pressroom.fleet import slots, workers
 from pressroom.fleet.workers import WorkerState
-from pressroom.generation.dispatch import run_id
+from pressroom.generation.dispatch.giving import run_id
 from pressroom.generation.jobs import ENDED, JobState, transition
-from pressroom.generation.outcomes import backoff_s
+from pressroom.generation.run.outcomes import backoff_s
 from pressroom.generation.tables import jobs
 from pressroom.spend.attempts import AttemptState, get_open_or_none
 from pressroom.spend.attempts import transition as transition_attempt

@@ -13,11 +13,13 @@ import sqlalchemy as sa
 
 from pressroom.catalog import assets as catalog
 from pressroom.database import now_ms
+from pressroom.fleet.switches import Batch, Mode, SwitchName, all_switches
 from pressroom.generation import jobs
-from pressroom.generation.jobs import JobState
-from pressroom.generation.outcomes import MOST_RETRY_AFTER_S, Outcome, backoff_s, error_facts
+from pressroom.generation.jobs import JobState, Priority
+from pressroom.generation.run import consequences
 from pressroom.spend import attempts
 from pressroom.spend.attempts import Attempt, AttemptState
+from pressroom.spend.money import MOST_MICROS
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
@@ -26,9 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pressroom.catalog.assets import Asset
-    from pressroom.errors import VendorError
-    from pressroom.generation.context import Parts, Run
     from pressroom.generation.jobs import Job
+    from pressroom.generation.run.context import Parts, Run
     from pressroom.ideogram import Generation, Image
 
 log = event_logger(__name__)
@@ -62,9 +63,28 @@ async def seconds_since(parts: Parts, millis: int | None) -> float:
     return await parts.database.patiently(work)
 
 
-async def begin_sending(run: Run) -> bool:
+async def switched_off_or_none(run: Run) -> str | None:
+    """Which switch forbids to begin this purchase now, for people: it may have been dispatched long before, as by a worker that died."""
+    parts = run.parts
+
+    async def work() -> dict[SwitchName, str | None]:
+        async with parts.database.read() as connection:
+            return {one.name: one.value for one in await all_switches(connection, parts.upstream)}
+
+    now = await parts.database.patiently(work)
+    if now[SwitchName.MODE] != Mode.LIVE:
+        return f"the switch mode is {now[SwitchName.MODE]}"
+    paused = run.job.priority is Priority.BATCH and now[SwitchName.BATCH] == Batch.PAUSED
+    return "the switch batch is paused" if paused and not run.attempt.trial else None
+
+
+async def begin_sending(run: Run, key_fingerprint: str) -> bool:
     """
     Write ahead of the money: after this commit the attempt may have been sent.
+
+    Args:
+        run: Whose.
+        key_fingerprint: Of the key that it is sent with.
 
     Returns:
         False when another run has it, or it was cancelled.
@@ -78,13 +98,15 @@ async def begin_sending(run: Run) -> bool:
                 run.attempt.id,
                 AttemptState.SENDING,
                 owner=run.token,
-                key_fingerprint=parts.key_fingerprint,
+                key_fingerprint=key_fingerprint,
             )
 
     # Not patiently: while the database is away nothing was sent, and the engine starts the run anew.
     if not await work():
         return False
-    run.attempt = replace(run.attempt, state=AttemptState.SENDING, owner=run.token)
+    run.attempt = replace(
+        run.attempt, state=AttemptState.SENDING, owner=run.token, key_fingerprint=key_fingerprint
+    )
     return True
 
 
@@ -111,7 +133,9 @@ async def record_bought(
 ) -> bool:
     """The vendor delivered: money settled, slot freed. Returns whether this run goes on to bring the images home."""
     facts: dict[str, Any] = {"answer": [image.to_json() for image in images], "spool": run.parts.spool_id}
-    if cost_micros is not None:
+    if (
+        cost_micros is not None and cost_micros <= MOST_MICROS
+    ):  # more is no price, and no counter could hold it
         facts["cost_micros"] = cost_micros
     if generation_id is not None:
         facts["generation_id"] = generation_id
@@ -126,6 +150,8 @@ async def _record(run: Run, to: AttemptState, **facts: Any) -> bool:
             moved = False
             if not await attempts.transition(connection, run.attempt.id, to, only_from=_AS_EXPECTED, **facts):
                 moved = await _record_unexpected(connection, run, to, facts)
+            elif to is AttemptState.BOUGHT:
+                await consequences.of_sale(connection, run)
             now = await attempts.get_open_or_none(connection, run.job.id)
         return None if moved or now is None or now.id != run.attempt.id else now
 
@@ -146,13 +172,16 @@ async def _record_unexpected(
 ) -> bool:
     """A fact about an attempt that was uncertain sends its job on its way again, with a run of its own."""
     if await attempts.transition(connection, run.attempt.id, to, only_from={AttemptState.UNCERTAIN}, **facts):
-        return await jobs.transition(
+        moved = await jobs.transition(
             connection,
             run.job.id,
             JobState.QUEUED,
             only_from=frozenset({JobState.UNCERTAIN}),
             continuing=True,
         )
+        if to is AttemptState.BOUGHT:
+            await consequences.of_sale(connection, run)
+        return moved
     await _note_late(connection, run, facts)
     return False
 
@@ -161,172 +190,6 @@ async def _note_late(connection: AsyncConnection, run: Run, facts: dict[str, Any
     """Keep what came too late for the state, such as the id of an attempt that was written off."""
     late = {name: facts[name] for name in ("generation_id", "answer") if name in facts}
     await attempts.note(connection, run.attempt.id, **late)
-
-
-async def record_outcome(
-    run: Run, outcome: Outcome, *, error: VendorError | None = None, message: str = "", failures: int = 0
-) -> None:
-    """
-    Settle the attempt and move the job as `outcome` says; nothing when the attempt was settled already.
-
-    Args:
-        run: Whose.
-        outcome: From the table of outcomes.
-        error: What the vendor answered, kept on the attempt.
-        message: What to tell when there is no error.
-        failures: Failed generations to add to the job's count.
-    """
-    parts, settings = run.parts, run.parts.settings
-    words = ". ".join(part for part in (str(error) if error else message, outcome.advice) if part)
-    values: dict[str, Any] = {"continuing": False, "failures": run.job.failures + failures}
-    delay = 0.0
-    if outcome.job is JobState.QUEUED:
-        delay = backoff_s(run.job.backoffs, first_s=settings.backoff_s, most_s=settings.backoff_max_s)
-        delay = max(delay, min(MOST_RETRY_AFTER_S, (error.retry_after or 0.0) if error else 0.0))
-        values["backoffs"] = run.job.backoffs + 1
-    if outcome.job is JobState.FILTERED:
-        values["filtered_count"] = run.job.request.get("num_images", 1)
-
-    async def work() -> bool:
-        async with parts.database.write() as connection:
-            settled = await attempts.transition(
-                connection,
-                run.attempt.id,
-                outcome.attempt,
-                error=error_facts(error) if error else {"kind": outcome.reason, "message": message},
-            )
-            if settled:
-                await jobs.transition(
-                    connection,
-                    run.job.id,
-                    outcome.job,
-                    reason=outcome.reason,
-                    message=words,
-                    delay_s=delay,
-                    **values,
-                )
-        return settled
-
-    if await parts.database.patiently(work):
-        log.info(
-            "run.settled",
-            **run.facts,
-            attempt_state=outcome.attempt,
-            job_state=outcome.job,
-            reason=outcome.reason,
-        )
-
-
-async def leave(run: Run, *, to: JobState, reason: str, message: str) -> None:
-    """
-    End this run with its attempt open, and let the job have another run, without a new slot or reservation.
-
-    Args:
-        run: Whose.
-        to: `queued` for another turn after a wait, `held` for a person.
-        reason: One word.
-        message: What is wrong and what to do.
-    """
-
-    async def work() -> None:
-        async with run.parts.database.write() as connection:
-            if await attempts.still_owned(connection, run.attempt.id, run.token):
-                await _wait_again(connection, run, to, reason, message, continuing=True)
-
-    await run.parts.database.patiently(work)
-    log.info("run.left", **run.facts, to=to, reason=reason)
-
-
-async def take_back(run: Run, *, reason: str, message: str) -> None:
-    """
-    Settle an attempt that this run did not send, and queue the job for a new one.
-
-    Args:
-        run: Whose.
-        reason: One word.
-        message: What is wrong and what to do.
-    """
-    if run.attempt.state is AttemptState.SENDING:
-        # Only this run could have sent it, so that it did not is a fact, even if others have given it up meanwhile.
-        guard: dict[str, Any] = {"only_from": {AttemptState.SENDING, AttemptState.UNCERTAIN}}
-    else:
-        # Another run's token stands for a request that may be on its way.
-        guard = {"only_from": {AttemptState.RESERVED, AttemptState.SENDING}, "token": run.token}
-
-    async def work() -> None:
-        async with run.parts.database.write() as connection:
-            error = {"kind": reason, "message": message}
-            if await attempts.transition(
-                connection, run.attempt.id, AttemptState.UNSOLD, error=error, **guard
-            ):
-                await _wait_again(connection, run, JobState.QUEUED, reason, message, continuing=False)
-
-    await run.parts.database.patiently(work)
-    log.info("run.taken_back", **run.facts, reason=reason)
-
-
-async def _wait_again(
-    connection: AsyncConnection, run: Run, to: JobState, reason: str, message: str, *, continuing: bool
-) -> None:
-    settings = run.parts.settings
-    await jobs.transition(
-        connection,
-        run.job.id,
-        to,
-        reason=reason,
-        message=message,
-        delay_s=backoff_s(run.job.backoffs, first_s=settings.backoff_s, most_s=settings.backoff_max_s),
-        continuing=continuing,
-        backoffs=run.job.backoffs + 1,
-    )
-
-
-async def record_uncertain(run: Run, *, reason: str, message: str, free_slot: bool) -> bool:
-    """
-    Say that nobody knows, so that a person can decide; what was known already is kept.
-
-    Args:
-        run: Whose.
-        reason: One word or two.
-        message: What happened and what to do.
-        free_slot: False for a lost answer, whose request may still be worked on until its slot's life is over.
-
-    Returns:
-        False when the attempt is no longer as this run knows it.
-    """
-    freed = {"slot": None} if free_slot else {}
-    error = {"kind": reason, "message": message}
-
-    async def work() -> bool:
-        async with run.parts.database.write() as connection:
-            changed = await attempts.transition(
-                connection,
-                run.attempt.id,
-                AttemptState.UNCERTAIN,
-                only_from={run.attempt.state},
-                error=error,
-                **freed,
-            )
-            known = changed or (
-                run.attempt.state is AttemptState.UNCERTAIN
-                and await attempts.still_owned(connection, run.attempt.id, run.token)
-            )
-            if known:
-                await jobs.transition(
-                    connection,
-                    run.job.id,
-                    JobState.UNCERTAIN,
-                    reason=reason,
-                    message=message,
-                    continuing=False,
-                )
-        return known
-
-    known = await run.parts.database.patiently(work)
-    if known:
-        run.attempt = replace(run.attempt, state=AttemptState.UNCERTAIN)
-        log.warning("run.uncertain", **run.facts, reason=reason)
-    return known
 
 
 async def note_answer(run: Run, generation: Generation) -> None:

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pressroom.database import Database
-    from pressroom.generation.durations import Durations
+    from pressroom.fleet.keys import Keys
     from pressroom.generation.jobs import Job
-    from pressroom.generation.keeping import Keeping
+    from pressroom.generation.run.durations import Durations
+    from pressroom.generation.run.keeping import Keeping
     from pressroom.generation.waiters import Waiters
-    from pressroom.ideogram import Ideogram
-    from pressroom.settings import ClientSettings, GenerationSettings
+    from pressroom.settings import ClientSettings, GenerationSettings, Settings
     from pressroom.spend.attempts import Attempt
     from pressroom.storage import ObjectStore, Spool
 
@@ -25,25 +25,26 @@ class Parts:
     What every run of one worker works with.
 
     Attributes:
-        key_fingerprint: Tells the key of an attempt from others without being it.
+        keys: To ask the vendor with.
         keeping: Whether what is bought could be kept.
+        all_settings: For what a run's outcome means to the fleet.
         lease_is_fresh: Whether this worker may still begin a purchase.
         fresh_s: Seconds that may pass between the decision to send and the first byte.
         spool_id: Tells this worker's disk from another's.
     """
 
     database: Database
-    client: Ideogram
+    keys: Keys
     store: ObjectStore
     spool: Spool
     spool_id: str
     keeping: Keeping
     settings: GenerationSettings
+    all_settings: Settings
     client_settings: ClientSettings
     durations: Durations
     waiters: Waiters
     upstream: str
-    key_fingerprint: str
     lease_is_fresh: Callable[[], bool]
     fresh_s: float
 

@@ -21,17 +21,18 @@ from pressroom.errors import (
     StorageUnavailable,
     VendorError,
 )
-from pressroom.generation import records
 from pressroom.generation.jobs import HeldFor, JobState
-from pressroom.generation.outcomes import backoff_s
-from pressroom.ideogram import Image, Status, examine, expiry_of, polling_api
+from pressroom.generation.run import records, settling
+from pressroom.generation.run.outcomes import backoff_s
+from pressroom.generation.run.polling import poll
+from pressroom.ideogram import Image, Status, examine, expiry_of
 from pressroom.storage import object_key
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pressroom.generation.context import Run
+    from pressroom.generation.run.context import Run
     from pressroom.ideogram import Download
 
 log = event_logger(__name__)
@@ -94,7 +95,7 @@ async def _end(run: Run, count: int, positions: list[int], results: list[_Home |
     stopped = [result for result in results if isinstance(result, _Stopped)]
     if stopped:  # a person's help first: while that is missing, time does not help
         first = min(stopped, key=lambda found: found.to is not JobState.HELD)
-        await records.leave(run, to=first.to, reason=first.reason, message=str(first))
+        await settling.leave(run, to=first.to, reason=first.reason, message=str(first))
         return
     home = [result for result in results if isinstance(result, _Home)]
     missing = [
@@ -181,9 +182,10 @@ async def _fetch(run: Run, position: int, image: Image) -> tuple[Download, Path]
     while True:
         log.debug("run.downloading", **run.facts, position=position)
         try:
-            file = await run.parts.client.download(
-                url, path, limit_bytes=run.parts.client_settings.download_limit_bytes
-            )
+            with run.parts.keys.using() as key:
+                file = await key.client.download(
+                    url, path, limit_bytes=run.parts.client_settings.download_limit_bytes
+                )
         except (VendorError, StorageError) as error:
             tries += 1
             rejected += isinstance(error, DownloadRejected)
@@ -193,6 +195,7 @@ async def _fetch(run: Run, position: int, image: Image) -> tuple[Download, Path]
                 error=type(error).__name__,
                 status=getattr(error, "status", None),
             )
+            await settling.note_vendor_failure(run, error)
             if rejected >= run.parts.settings.download_tries:
                 raise _Missing(error.message) from error
             if time.monotonic() > deadline:
@@ -213,10 +216,9 @@ async def _fresh_address(run: Run, position: int, url: str, error: Exception) ->
     """
     if not isinstance(error, DownloadExpired | DownloadRejected):
         return url
-    generation_id = run.attempt.generation_id
-    if generation_id is not None:
+    if run.attempt.generation_id is not None:
         try:
-            generation = await run.parts.client.poll(generation_id, api=polling_api(run.attempt.operation))
+            generation = await poll(run)
         except KeyRefused as refused:
             raise _Stopped(JobState.HELD, HeldFor.KEY, refused.message) from refused
         except GenerationNotFound:

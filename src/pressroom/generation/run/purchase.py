@@ -15,18 +15,23 @@ from pressroom.errors import (
     StorageError,
     VendorError,
 )
-from pressroom.generation import records
-from pressroom.generation.durations import kind_of
 from pressroom.generation.jobs import HeldFor, JobState
-from pressroom.generation.outcomes import LOST, UNSENDABLE, failed_generation, outcome_of
-from pressroom.ideogram import Acknowledgement, Call, Status, polling_api
+from pressroom.generation.run import records, settling
+from pressroom.generation.run.durations import kind_of
+from pressroom.generation.run.outcomes import LOST, UNSENDABLE, failed_generation, outcome_of
+from pressroom.generation.run.polling import poll
+from pressroom.generation.upkeep.expiry import TOO_LATE, TOO_LATE_MESSAGE
+from pressroom.ideogram import Acknowledgement, Call, Status
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
-    from pressroom.generation.context import Run
+    from pressroom.fleet.keys import LiveKey
+    from pressroom.generation.run.context import Run
     from pressroom.ideogram import Generation
 
 log = event_logger(__name__)
+
+OTHER_KEY = "another worker may have a better one, or this one gets it within seconds"
 
 STALE = "this worker's lease is stale; it begins nothing until it beats again"
 
@@ -42,21 +47,28 @@ async def purchase(run: Run) -> bool:
     try:
         call = Call.from_json(run.job.call)
     except InvalidRequest as error:
-        await records.record_outcome(run, UNSENDABLE, message=error.message)
+        await settling.record_outcome(run, UNSENDABLE, message=error.message)
         return False
-    if not await _may_begin(run, call) or not await _begin(run):
-        return False
+    with run.parts.keys.using() as key:  # it is not closed under the request
+        if not await _may_begin(run, call, key) or not await _begin(run, key):
+            return False
+        return await _send(run, call, key)
+
+
+async def _send(run: Run, call: Call, key: LiveKey) -> bool:
     try:
-        answer = await run.parts.client.send(call)
+        answer = await key.client.send(call)
     except InvalidInput as error:  # found before anything left
-        await records.record_outcome(run, UNSENDABLE, message=error.message)
+        await settling.record_outcome(run, UNSENDABLE, message=error.message)
         return False
     except VendorError as error:
         log.info("run.refused", **run.facts, error=type(error).__name__, status=error.status)
-        await records.record_outcome(run, outcome_of(error), error=error)
+        await settling.record_outcome(run, outcome_of(error), error=error)
+        if isinstance(error, KeyRefused):
+            run.parts.keys.stop(key.fingerprint)
         return False
     except Exception as error:  # a mistake of ours, after which nobody knows what left
-        await records.record_outcome(run, LOST, message=f"{type(error).__name__} while sending")
+        await settling.record_outcome(run, LOST, message=f"{type(error).__name__} while sending")
         raise
     log.debug("run.posted", **run.facts)
     if isinstance(answer, Acknowledgement):
@@ -66,13 +78,13 @@ async def purchase(run: Run) -> bool:
     )
 
 
-async def _begin(run: Run) -> bool:
+async def _begin(run: Run, key: LiveKey) -> bool:
     """Commit `sending`; False when this run may not send after all."""
     asked_at = time.monotonic()
     try:
-        began = await records.begin_sending(run)
+        began = await records.begin_sending(run, key.fingerprint)
     except DatabaseError as error:  # whether the commit arrived or not, nothing was sent
-        await records.take_back(run, reason="database", message=error.message)
+        await settling.take_back(run, reason="database", message=error.message)
         return False
     if not began:
         log.info("run.superseded", **run.facts)
@@ -80,20 +92,40 @@ async def _begin(run: Run) -> bool:
     log.debug("run.sending", **run.facts)
     # The commit, or a pause of this process, took so long that others may have counted us as dead meanwhile.
     if not run.parts.lease_is_fresh() or time.monotonic() - asked_at >= run.parts.fresh_s:
-        await records.take_back(run, reason="worker", message=STALE)
+        await settling.take_back(run, reason="worker", message=STALE)
         return False
     return True
 
 
-async def _may_begin(run: Run, call: Call) -> bool:
-    """Nothing is bought that this worker could not keep, or while others may count it as dead."""
+async def _may_begin(run: Run, call: Call, key: LiveKey) -> bool:
+    """
+    Look a last time before the money.
+
+    Nothing is bought with a refused key, too late, against a switch, or that this worker could not keep, or while others
+    may count it as dead.
+    """
+    keys = run.parts.keys
+    if not keys.may_buy and not run.attempt.trial:
+        message = f"the vendor refuses this worker's key ({key.fingerprint}); {OTHER_KEY}"
+        keys.doubt()
+        await settling.take_back(run, reason=HeldFor.KEY, message=message, rest_s=keys.rest_s)
+        return False
     if not run.parts.lease_is_fresh():
-        await records.take_back(run, reason="worker", message=STALE)
+        await settling.take_back(run, reason="worker", message=STALE)
+        return False
+    buy_before = run.job.buy_before
+    if buy_before is not None and await records.seconds_since(run.parts, buy_before) >= 0:
+        await settling.take_back(
+            run, reason=TOO_LATE, message=TOO_LATE_MESSAGE, rest_s=0.0
+        )  # dispatch ends it
+        return False
+    if (switched := await records.switched_off_or_none(run)) is not None:
+        await settling.take_back(run, reason="switch", message=f"{switched}; nothing was sent", rest_s=0.0)
         return False
     try:
         await run.parts.keeping.check(call.num_images)
     except (StorageError, DatabaseError) as error:
-        await records.take_back(run, reason="storage", message=error.message)
+        await settling.take_back(run, reason="storage", message=error.message)
         return False
     return True
 
@@ -120,17 +152,18 @@ async def wait_for_end(run: Run, *, waited_s: float) -> bool:
         slower_s = 0.0
         waited = time.monotonic() - began
         try:
-            generation = await _poll(run)
+            generation = await poll(run)
         except GenerationNotFound as error:
             unknown_since = waited if unknown_since is None else unknown_since
             if waited - unknown_since >= settings.lost_id_s:
                 return await _give_up_on_id(run, error)
         except KeyRefused as error:
-            await records.leave(run, to=JobState.HELD, reason=HeldFor.KEY, message=error.message)
+            await settling.leave(run, to=JobState.HELD, reason=HeldFor.KEY, message=error.message)
             return False
         except VendorError as error:  # 429, 5xx, a lost connection: a poll can be repeated
             slower_s = min(settings.backoff_max_s, error.retry_after or settings.poll_every_s)
             log.info("run.poll_failed", **run.facts, error=type(error).__name__)
+            await settling.note_vendor_failure(run, error)
         else:
             log.debug("run.polled", **run.facts, status=generation.status)
             if generation.status is not Status.PENDING:
@@ -143,15 +176,9 @@ async def wait_for_end(run: Run, *, waited_s: float) -> bool:
     raise AssertionError("the waits never end")
 
 
-async def _poll(run: Run) -> Generation:
-    return await run.parts.client.poll(
-        run.attempt.generation_id or "", api=polling_api(run.attempt.operation)
-    )
-
-
 async def _give_up_on_id(run: Run, error: GenerationNotFound) -> bool:
     message = f"{error.message}. {LOST.advice}"
-    await records.record_uncertain(run, reason="unknown id", message=message, free_slot=True)
+    await settling.record_uncertain(run, reason="unknown id", message=message, free_slot=True)
     return False
 
 
@@ -164,7 +191,7 @@ async def _goes_on_pending(run: Run) -> bool:
         return True
     limit = run.parts.settings.pending_limit_s
     message = f"the vendor has it pending for over {limit:.0f} s; polling goes on. {LOST.advice}"
-    return await records.record_uncertain(run, reason="pending", message=message, free_slot=True)
+    return await settling.record_uncertain(run, reason="pending", message=message, free_slot=True)
 
 
 async def _end(run: Run, generation: Generation) -> bool:
@@ -174,7 +201,7 @@ async def _end(run: Run, generation: Generation) -> bool:
         )
     failures = run.job.failures + 1
     outcome = failed_generation(generation, failures=failures, attempts=run.parts.settings.attempts)
-    await records.record_outcome(
+    await settling.record_outcome(
         run,
         outcome,
         message=f"the vendor accepted the generation and then failed it ({generation.failure_reason or 'no reason given'})",

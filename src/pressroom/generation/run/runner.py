@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from pressroom.errors import NotFound
 from pressroom.fleet.workers import WorkerState, get_one_or_none
-from pressroom.generation import records
-from pressroom.generation.bring_home import bring_home
-from pressroom.generation.context import Parts, Run
 from pressroom.generation.jobs import JobState
-from pressroom.generation.outcomes import LOST
-from pressroom.generation.purchase import purchase, wait_for_end
+from pressroom.generation.run import records, settling
+from pressroom.generation.run.bring_home import bring_home
+from pressroom.generation.run.context import Parts, Run
+from pressroom.generation.run.outcomes import LOST
+from pressroom.generation.run.purchase import purchase, wait_for_end
 from pressroom.spend.attempts import Attempt, AttemptState
 from pressroom.telemetry import event_logger
 
@@ -111,7 +111,7 @@ class Runner:
         }
         if nobody_knows:
             message = f"the worker vanished while it was sending; the vendor may have accepted. {LOST.advice}"
-            lost = await records.record_uncertain(run, reason=LOST.reason, message=message, free_slot=False)
+            lost = await settling.record_uncertain(run, reason=LOST.reason, message=message, free_slot=False)
             return "lost" if lost else "overtaken"
         waited_s = 0.0
         if run.attempt.state is AttemptState.RESERVED:
