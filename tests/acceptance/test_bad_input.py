@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,14 @@ REQUESTS = {
     "a ratio nobody has": (["a", "--aspect-ratio", "7x5"], ["aspect_ratio", "7x5", "16x9"]),
     "an unknown style": (["a", "--style", "baroque", "--wire", "v3"], ["style", "baroque", "realistic"]),
     "metadata without a value": (["a", "--metadata", "campaign"], ["name=value"]),
+    "a deadline that is no number": (["a", "--deadline", "nan"], ["deadline", "0 or more"]),
+    "a deadline below": (["a", "--deadline", "-1"], ["deadline", "-1", "0 or more"]),
+    "a project without a name": (["a", "--project", ""], ["project", "1 to 200"]),
+    "a placeholder to nowhere": (
+        ["a", "--placeholder-to", "no/such/there.png"],
+        ["placeholder_to", "folder"],
+    ),
+    "a time that is none": (["a", "--buy-before", "tomorrow"], ["--buy-before", "30m", "2026-12-01T09:00Z"]),
     "a tag of control characters": (["a", "--tag", "a\x07b"], ["tags", "control"]),
 }
 
@@ -273,3 +283,15 @@ def test_a_port_that_is_taken_is_said(shell, emulator):
 
     assert ran.code == 2
     assert "give another --port" in ran.err
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "0<&-", "0<&- 2>&-"])
+def test_closed_streams_change_nothing(shell, closed):
+    """A job of cron may start with streams closed; the answer still comes."""
+    command = f"{Path(sys.executable).with_name('pressroom')} switch list --json {closed}"
+    ran = subprocess.run(
+        command, shell=True, cwd=shell.folder, env=shell.environment, stdout=subprocess.PIPE, check=False
+    )
+
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)[0]["switch"] == "mode"

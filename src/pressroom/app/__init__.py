@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pressroom.app.root import App, Outlook, open_app
+from pressroom.app.recovery import Restored
+from pressroom.app.root import App, open_app
 from pressroom.app.schema import upgrade
 from pressroom.app.vendor import EMULATOR
+from pressroom.generation.estimate import Outlook
 
-__all__ = ["EMULATOR", "App", "Outlook", "open_app", "upgrade"]
+__all__ = ["EMULATOR", "App", "Outlook", "Restored", "open_app", "upgrade"]

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pressroom.app import schema
+from pressroom.app.controls import Controls
+from pressroom.app.looking import Looking
+from pressroom.app.money import Money
+from pressroom.app.projects import Projects
+from pressroom.app.recovery import Recovery
+from pressroom.app.submitting import Submitting
 from pressroom.app.vendor import Vendor
 from pressroom.app.working import Working
 from pressroom.catalog import assets as catalog
 from pressroom.database import Database, DatabaseAddress, prepare_home
-from pressroom.errors import Conflict, InvalidRequest, NotFound
-from pressroom.fleet import workers
-from pressroom.generation import jobs
-from pressroom.generation.admission import Submission, admit
+from pressroom.errors import Conflict, InvalidSettings, NotFound
+from pressroom.fleet import variables, workers
+from pressroom.fleet.gate import GateCache
 from pressroom.generation.decisions import Decisions
-from pressroom.generation.estimate import seconds_until_done, usual_seconds_or_none
-from pressroom.generation.views import JobView, views_of
-from pressroom.generation.waiters import Waiters, within
+from pressroom.generation.fallback import Fallback
+from pressroom.generation.jobs import Priority
+from pressroom.generation.waiters import Waiters
 from pressroom.ideogram import (
     Ideogram,
     ImageRequest,
@@ -29,44 +31,22 @@ from pressroom.ideogram import (
     polling_api,
 )
 from pressroom.settings import Settings
+from pressroom.spend.reconcile import reconcile
 from pressroom.storage import ObjectStore, StoreOptions
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from datetime import datetime
 
-    from pressroom.generation.jobs import JobState
+    from pressroom.generation.views import JobView
     from pressroom.generation.worker import Worker
+    from pressroom.spend.reconciliation import Reconciliation
 
 log = event_logger(__name__)
 
-T = TypeVar("T")
 
-AT_ONCE = 500
-"""Jobs written in one transaction; a few hundred keep both the memory and other writers' waits small."""
-
-LOOK_AGAIN_S = 0.25
-"""Seconds between two looks at a job that another process may have moved."""
-
-WORKER_LOOK_S = 2.0
-"""Seconds between two looks whether any worker is there for a job that somebody waits for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outlook:
-    """
-    A waiting job's prospects.
-
-    Attributes:
-        ahead: Jobs that have their turn before it.
-        seconds: Until it is done, estimated from what was seen lately; None while nothing was seen.
-    """
-
-    ahead: int
-    seconds: float | None
-
-
-class App:
+class App(Controls, Looking, Money, Projects, Recovery, Submitting):
     """
     One process's pressroom; get it from `open_app`.
 
@@ -85,6 +65,8 @@ class App:
         self.upstream = vendor.upstream
         self._vendor = vendor
         self.decisions = Decisions(database)
+        self._gates = GateCache(vendor.upstream, settings, fingerprint=_fingerprint_of(vendor))
+        self._fallback = Fallback(database, settings=settings.fallback, gates=self._gates)
         self._waiters = Waiters()
         self._working = Working(
             settings=settings, database=database, store=store, vendor=vendor, waiters=self._waiters
@@ -98,6 +80,9 @@ class App:
         tags: Sequence[str] = (),
         metadata: Mapping[str, str] | None = None,
         project: str | None = None,
+        priority: Priority | str = Priority.INTERACTIVE,
+        fallback: str | None = None,
+        buy_before: datetime | timedelta | None = None,
         deadline_s: float | None = None,
         **fields: Any,
     ) -> JobView:
@@ -110,6 +95,9 @@ class App:
             tags: Words to find the assets by.
             metadata: Names and values that travel with the job.
             project: Whose it is; default: the setting.
+            priority: `interactive`, or `batch` when nobody waits for it.
+            fallback: What to return while the vendor cannot be asked: `wait`, `placeholder` or `fail`; default: the project's.
+            buy_before: An aware moment, or a time from now; what was not sent by then is cancelled.
             deadline_s: Seconds to wait at most; the job goes on afterwards.
             fields: Further fields of `pressroom.ideogram.ImageRequest`.
 
@@ -118,149 +106,22 @@ class App:
 
         Raises:
             InvalidRequest: The request cannot be sent as it is; nothing was written.
+            Busy: It would have to wait, and the switch `rate_limit_mode` says reject; nothing was written.
             TimeoutError: The deadline passed; the job is still under way.
         """
         request = ImageRequest(prompt=prompt, **fields)
         await self.check_ready()
-        job_id = await self.submit(request, wire=wire, tags=tags, metadata=metadata, project=project)
-        return await self.wait(job_id, deadline_s=deadline_s, work=True)
-
-    async def submit(
-        self,
-        request: ImageRequest,
-        *,
-        wire: Wire | str | None = None,
-        tags: Sequence[str] = (),
-        metadata: Mapping[str, str] | None = None,
-        project: str | None = None,
-    ) -> str:
-        """
-        Write a job for `request` and return its id at once.
-
-        Raises:
-            InvalidRequest: The request cannot be sent as it is; nothing was written.
-            DatabaseError: It could not be written.
-        """
-        ids = await self.submit_many([request], wire=wire, tags=tags, metadata=metadata, project=project)
-        return ids[0]
-
-    async def submit_many(
-        self,
-        requests: Iterable[ImageRequest],
-        *,
-        wire: Wire | str | None = None,
-        tags: Sequence[str] = (),
-        metadata: Mapping[str, str] | None = None,
-        project: str | None = None,
-    ) -> list[str]:
-        """
-        Write a job for each request; thousands a second.
-
-        Args:
-            requests: What is asked for; all are looked at before the first is written.
-            wire: As in `generate`, for all of them; so are the others.
-            tags: Words to find the assets by.
-            metadata: Names and values that travel with each job.
-            project: Whose they are.
-
-        Returns:
-            The jobs' ids in the same order.
-
-        Raises:
-            InvalidRequest: One cannot be sent as it is; nothing was written.
-            DatabaseError: They could not be written; those of earlier transactions (`AT_ONCE` jobs each) are there.
-        """
-        labels: dict[str, Any] = {
-            "wire": _wire(wire or self.settings.generation.wire),
-            "tags": tags,
-            "metadata": metadata or {},
-            "project": project or self.settings.project,
-        }
-        asked = [Submission(request=request, **labels) for request in requests]
-        wanted = [(submission, submission.call()) for submission in asked]
-        job_ids: list[str] = []
-        for some in _batched(wanted, AT_ONCE):
-            async with self.database.write() as connection:
-                job_ids += await admit(connection, some, upstream=self.upstream)
-            self._working.wake()
-        log.info("jobs.submitted", count=len(job_ids), first=job_ids[0] if job_ids else None)
-        return job_ids
-
-    async def job(self, job_id: str) -> JobView:
-        """
-        One job with its attempts and assets.
-
-        Raises:
-            NotFound: There is none with that id.
-        """
-        async with self.database.read() as connection:
-            found = await jobs.get_one_or_none(connection, job_id)
-            if found is None:
-                raise NotFound(f"no job {job_id}; `pressroom jobs list` shows what there is")
-            return (await views_of(connection, [found]))[0]
-
-    async def jobs(
-        self, *, states: Sequence[JobState] = (), limit: int = 20, before: str | None = None
-    ) -> list[JobView]:
-        """
-        Jobs, newest first; `before` is the last id of the page before.
-
-        Raises:
-            InvalidRequest: `limit` is below 1.
-        """
-        if limit < 1:
-            raise InvalidRequest("limit", limit, "1 or more")
-        async with self.database.read() as connection:
-            return await views_of(
-                connection, await jobs.newest(connection, states=states, limit=limit, before=before)
-            )
-
-    async def outlook(self, view: JobView) -> Outlook:
-        """Where a waiting job stands and when it will probably be done."""
-        fleet = self.settings.fleet
-        async with self.database.read() as connection:
-            ahead = await jobs.ahead_of(connection, view.job)
-            usual_s = await usual_seconds_or_none(connection, view.job.upstream, view.job.call["operation"])
-        limit = min(fleet.concurrency, fleet.account_limit)
-        seconds = None if usual_s is None else seconds_until_done(ahead=ahead, limit=limit, usual_s=usual_s)
-        return Outlook(ahead=ahead, seconds=seconds)
-
-    async def wait(
-        self,
-        job_id: str,
-        *,
-        deadline_s: float | None = None,
-        work: bool = False,
-        on_change: Callable[[JobView], Any] | None = None,
-    ) -> JobView:
-        """
-        Wait until nothing more happens to a job without a person.
-
-        Args:
-            job_id: Which.
-            deadline_s: Seconds to wait at most; None for ever.
-            work: Work on it in this process whenever no live worker of the same upstream is there.
-            on_change: Called with the job at each look; may be asynchronous.
-
-        Raises:
-            NotFound: There is no such job.
-            TimeoutError: The deadline passed.
-        """
-        async with asyncio.timeout(deadline_s):
-            looked_for_worker = float("-inf")
-            with self._waiters.waiting_for(job_id) as moved:
-                while True:
-                    view = await self.job(job_id)
-                    if on_change is not None:
-                        told = on_change(view)
-                        if asyncio.iscoroutine(told):
-                            await told
-                    if view.job.waits_for_nobody:
-                        return view
-                    if work and time.monotonic() - looked_for_worker > WORKER_LOOK_S:
-                        await self._working.see_that_someone_works()
-                        looked_for_worker = time.monotonic()
-                    await within(moved, LOOK_AGAIN_S)
+        job_id = await self.submit(
+            request,
+            wire=wire,
+            tags=tags,
+            metadata=metadata,
+            project=project,
+            priority=priority,
+            fallback=fallback,
+            buy_before=buy_before,
+        )
+        return await self.wait(job_id, deadline_s=deadline_s, work=True, fallback=True)
 
     async def asset(self, asset_id: str) -> dict[str, Any]:
         """
@@ -297,6 +158,22 @@ class App:
         client = await self.client()
         await client.poll(generation_id, api=polling_api(view.job.call["operation"]))
         await self.decisions.adopt(job_id, generation_id)
+
+    async def reconcile(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Reconciliation:
+        """
+        Compare what the vendor billed with our attempts, hour by hour; settles nothing.
+
+        Args:
+            since: Aware; default: a day before `until`.
+            until: Aware; default: now.
+
+        Raises:
+            InvalidRequest: A time without a zone, or a window that cannot be compared.
+            VendorError: The vendor does not tell, for instance because the key's owner is no administrator.
+        """
+        return await reconcile(self.database, await self.client(), self.upstream, since=since, until=until)
 
     async def workers(self) -> list[workers.Worker]:
         """Every worker that is remembered, oldest first."""
@@ -340,16 +217,14 @@ class App:
             await self.database.close()
 
 
-def _batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _fingerprint_of(vendor: Vendor) -> Callable[[], str | None]:
+    def fingerprint() -> str | None:
+        try:
+            return vendor.key_fingerprint()
+        except InvalidSettings:  # without a key nothing is bought here, and every stop counts
+            return None
 
-
-def _wire(name: Wire | str) -> Wire:
-    try:
-        return Wire(name)
-    except ValueError:
-        raise InvalidRequest("wire", name, f"it is one of {', '.join(Wire)}") from None
+    return fingerprint
 
 
 @asynccontextmanager
@@ -373,6 +248,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
     app: App | None = None
     try:
         await schema.check(settings, database)
+        await variables.apply(database, vendor.upstream, settings)
         store = ObjectStore.open(
             settings.storage_url or "file:",
             options=_store_options(settings),

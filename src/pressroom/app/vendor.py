@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sqlite3
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,10 +14,14 @@ import sqlalchemy as sa
 
 from pressroom.database import now_ms
 from pressroom.errors import DatabaseUnusable
+from pressroom.fleet.key_file import KeyFile
+from pressroom.fleet.keys import Keys, fingerprint_of
 from pressroom.ideogram import BASE_URL, Ideogram, Timeouts, validate_base_url, validate_key
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from pressroom.database import Database
     from pressroom.settings import Settings
 
@@ -32,7 +36,7 @@ CLOCK_TOLERANCE_S = 60.0
 
 class Vendor:
     """
-    The upstream of this process and its client, made on first use.
+    The upstream of this process and its keys, made on first use.
 
     Attributes:
         upstream: The vendor's host and port, or `emulator`.
@@ -44,7 +48,7 @@ class Vendor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stack = AsyncExitStack()
-        self._client: Ideogram | None = None
+        self._keys: Keys | None = None
         self._making = asyncio.Lock()
         self._clock_checked = False
         address = validate_base_url(settings.ideogram_base_url or BASE_URL).base_url
@@ -60,26 +64,59 @@ class Vendor:
         return EMULATOR if self._settings.uses_emulator else validate_key(self._settings.api_key())
 
     def key_fingerprint(self) -> str:
-        """Tells the key from others without being it: 12 hex digits of its SHA-256."""
-        return hashlib.sha256(self.key().encode()).hexdigest()[:12]
-
-    async def client(self) -> Ideogram:
         """
-        The client; starts the embedded emulator where that is the upstream.
+        Of the key that this process buys with.
+
+        Raises:
+            InvalidSettings: There is none, or it cannot be sent.
+        """
+        return fingerprint_of(self.key()) if self._keys is None else self._keys.current().fingerprint
+
+    async def keys(self) -> Keys:
+        """
+        The keys of this process; starts the embedded emulator where that is the upstream.
 
         Raises:
             InvalidSettings: The key or a time limit cannot be used.
         """
         async with self._making:
-            if self._client is None:
-                self._client = await self._stack.enter_async_context(await self._new_client())
-            return self._client
+            if self._keys is None:
+                make = partial(self._new_client, await self._base_url())
+                self._keys = Keys(make, self.key(), rest_s=self._settings.fleet.key_look_s)
+                self._stack.push_async_callback(self._keys.aclose)
+            return self._keys
 
-    async def _new_client(self) -> Ideogram:
+    async def client(self) -> Ideogram:
+        """
+        The client of the current key.
+
+        Raises:
+            InvalidSettings: The key or a time limit cannot be used.
+        """
+        return (await self.keys()).current().client
+
+    async def key_file_or_none(self, *, on_refused: Callable[[str], Awaitable[None]]) -> KeyFile | None:
+        """
+        What watches the key's file; None where the key is in the environment, or the emulator's.
+
+        Args:
+            on_refused: Told, once for each, the fingerprint of a new key that the vendor refuses.
+        """
+        settings = self._settings
+        if settings.ideogram_api_key is not None or settings.ideogram_api_key_file is None:
+            return None
+        return KeyFile(
+            await self.keys(),
+            settings.api_key,
+            on_refused=on_refused,
+            ask_again_s=settings.fleet.key_trial_s,
+        )
+
+    def _new_client(self, base_url: str, key: str) -> Ideogram:
         options = self._settings.client
         return Ideogram(
-            self.key(),
-            base_url=await self._base_url(),
+            key,
+            base_url=base_url,
             timeouts=Timeouts(
                 connect=options.connect_s,
                 pool=options.pool_s,
@@ -112,9 +149,9 @@ class Vendor:
                 )
 
     async def close(self) -> None:
-        """Close the client, then the emulator."""
+        """Close the clients, then the emulator."""
         await self._stack.aclose()
-        self._client = None
+        self._keys = None
 
     async def _base_url(self) -> str:
         if not self._settings.uses_emulator:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from pressroom.app.chores import chores
+from pressroom.app.money import set_default_cap
 from pressroom.errors import StorageError
 from pressroom.fleet import workers
-from pressroom.generation.keeping import Keeping
+from pressroom.generation.run.keeping import Keeping
 from pressroom.storage import Spool
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
     from pressroom.app.vendor import Vendor
     from pressroom.database import Database
+    from pressroom.fleet.keys import Keys
+    from pressroom.generation.run.context import Parts
+    from pressroom.generation.upkeep.key_watch import KeyWatch
     from pressroom.generation.waiters import Waiters
     from pressroom.generation.worker import Worker
     from pressroom.settings import Settings
@@ -79,42 +83,70 @@ class Working:
             return self._worker
 
     async def _new_worker(self) -> Worker:
-        from pressroom.generation.context import Parts
-        from pressroom.generation.durations import Durations
         from pressroom.generation.worker import Worker, new_worker_id
         from pressroom.spend.prices import Prices
 
-        client = await self._vendor.client()
+        keys = await self._vendor.keys()
         await self._vendor.check_clock(self.database)
         await self._look_at_the_store()
+        await set_default_cap(self.database, self.settings, self._vendor.upstream)
         generation = self.settings.generation
         worker = Worker(
             database=self.database,
             settings=self.settings,
             upstream=self._vendor.upstream,
-            prices=Prices(client, deadline_s=generation.quote_s, life_s=generation.quote_life_s),
+            prices=Prices(
+                keys,
+                deadline_s=generation.quote_s,
+                life_s=generation.quote_life_s,
+                table_margin=self.settings.spend.table_margin,
+            ),
             worker_id=new_worker_id(),
         )
-        parts = Parts(
+        parts = await self._parts(keys, worker)
+        watch = await self._key_watch(keys, worker)
+        await worker.start(parts, chores=chores(parts, self.settings), loops={"keys": watch.watch})
+        log.info("key.in_use", worker=worker.id, fingerprint=keys.current().fingerprint)
+        return worker
+
+    async def _parts(self, keys: Keys, worker: Worker) -> Parts:
+        from pressroom.generation.run.context import Parts
+        from pressroom.generation.run.durations import Durations
+
+        generation = self.settings.generation
+        return Parts(
             database=self.database,
-            client=client,
+            keys=keys,
             store=self.store,
             spool=self._spool,
             spool_id=await asyncio.to_thread(self._spool.identity),
             keeping=self._keeping,
             settings=generation,
+            all_settings=self.settings,
             client_settings=self.settings.client,
             durations=Durations(
                 first_s=generation.poll_first_s, every_s=generation.poll_every_s, most_s=generation.poll_max_s
             ),
             waiters=self._waiters,
             upstream=self._vendor.upstream,
-            key_fingerprint=self._vendor.key_fingerprint(),
             lease_is_fresh=worker.lease_is_fresh,
             fresh_s=self.settings.fleet.fresh_s,
         )
-        await worker.start(parts, chores=chores(parts, self.settings))
-        return worker
+
+    async def _key_watch(self, keys: Keys, worker: Worker) -> KeyWatch:
+        from pressroom.generation.upkeep.key_watch import KeyWatch, tell_refused
+
+        upstream = self._vendor.upstream
+        return KeyWatch(
+            database=self.database,
+            upstream=upstream,
+            keys=keys,
+            file=await self._vendor.key_file_or_none(
+                on_refused=partial(tell_refused, self.database, upstream)
+            ),
+            settings=self.settings.fleet,
+            holder=worker.id,
+        )
 
     async def _look_at_the_store(self) -> None:
         """A store that cannot be used stops purchases, not a worker: what is bought already must come home."""

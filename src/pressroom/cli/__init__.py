@@ -6,8 +6,20 @@ import sys
 
 import typer
 
-from pressroom.cli import assets, db, emulator, generate, jobs, worker
-from pressroom.cli.output import fail_politely
+from pressroom.cli import (
+    assets,
+    breaker,
+    db,
+    emulator,
+    generate,
+    jobs,
+    project,
+    reconcile,
+    spend,
+    switch,
+    worker,
+)
+from pressroom.cli.output import fail_politely, open_missing_streams
 
 cli = typer.Typer(
     name="pressroom",
@@ -22,7 +34,12 @@ cli.command("emulator")(emulator.emulator)
 cli.add_typer(jobs.cli, name="jobs")
 cli.add_typer(assets.cli, name="assets")
 cli.add_typer(worker.cli, name="worker")
+cli.add_typer(spend.cli, name="spend")
+spend.cli.command("reconcile")(reconcile.reconcile)
+cli.add_typer(project.cli, name="project")
 cli.add_typer(db.cli, name="db")
+cli.add_typer(switch.cli, name="switch")
+cli.add_typer(breaker.cli, name="breaker")
 
 
 @cli.callback(invoke_without_command=True)
@@ -38,5 +55,6 @@ def _root(
 
 def main() -> None:
     """Entry point of `pressroom`: errors of ours become one line and an exit code."""
+    open_missing_streams()
     with fail_politely():
         cli(args=sys.argv[1:])

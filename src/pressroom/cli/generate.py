@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pressroom.cli.moments import moment_of
 from pressroom.cli.output import DONE, FAILED, INTERRUPTED, NOT_NOW, Json, key_values, print_json, say, usd
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLE = """
 Example: pressroom generate "a red bicycle, studio light" --aspect-ratio 16x9 --seed 7 --tag bikes
 
-Exit codes: 0 done, 1 failed or filtered, 2 wrong usage, 3 held, uncertain or past the deadline.
+Exit codes: 0 done, 1 failed or filtered, 2 wrong usage, 3 placeholder, held, uncertain or past the deadline.
 """
 
 
@@ -52,8 +54,27 @@ def generate(  # noqa: PLR0917 - one parameter per option
     ] = None,
     project: Annotated[str | None, typer.Option(help="Whose it is [default: default].")] = None,
     wire: Annotated[str | None, typer.Option(help="auto, v2, v4, v3 or legacy [default: auto].")] = None,
+    fallback: Annotated[
+        str | None,
+        typer.Option(
+            help="While the vendor cannot be asked: wait, placeholder or fail [default: the project's]."
+        ),
+    ] = None,
+    placeholder_to: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File for the placeholder, if one is served.")
+    ] = None,
+    priority: Annotated[
+        str,
+        typer.Option(help="interactive, or batch: others go first, and the switch batch pauses it."),
+    ] = "interactive",
+    buy_before: Annotated[
+        str | None,
+        typer.Option(
+            help="Cancel it if it was not sent by then: 2026-12-01T09:00Z, or a time from now such as 30m."
+        ),
+    ] = None,
     deadline: Annotated[
-        float | None, typer.Option(help="Seconds to wait; the job goes on afterwards.")
+        float | None, typer.Option(help="Seconds to wait, 0 or more; the job goes on afterwards.")
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Submit, print the job's id and leave.")] = False,
     as_json: Annotated[bool, Json] = False,
@@ -62,6 +83,10 @@ def generate(  # noqa: PLR0917 - one parameter per option
     from pressroom.errors import InvalidRequest
     from pressroom.ideogram import ImageRequest, Wire
 
+    if deadline is not None and not deadline >= 0:
+        raise InvalidRequest("deadline", deadline, "seconds, 0 or more")
+    if placeholder_to is not None and not placeholder_to.parent.is_dir():
+        raise InvalidRequest("placeholder_to", str(placeholder_to), "its folder is not there")
     try:
         chosen = Wire(wire) if wire is not None else None
     except ValueError:
@@ -81,8 +106,25 @@ def generate(  # noqa: PLR0917 - one parameter per option
     request = ImageRequest(
         prompt=text, **{name: value for name, value in fields.items() if value is not None}
     )
-    labels = {"tags": tag or [], "metadata": key_values(metadata or []), "project": project, "wire": chosen}
-    code = asyncio.run(_generate(request, labels, deadline_s=deadline, wait=not no_wait, as_json=as_json))
+    labels = {
+        "tags": tag or [],
+        "metadata": key_values(metadata or []),
+        "project": project,
+        "wire": chosen,
+        "fallback": fallback,
+        "priority": priority,
+        "buy_before": None if buy_before is None else moment_of(buy_before, "--buy-before"),
+    }
+    code = asyncio.run(
+        _generate(
+            request,
+            labels,
+            deadline_s=deadline,
+            wait=not no_wait,
+            as_json=as_json,
+            placeholder_to=placeholder_to,
+        )
+    )
     raise typer.Exit(code)
 
 
@@ -90,7 +132,13 @@ generate.__doc__ = f"{generate.__doc__}\n{EXAMPLE}"
 
 
 async def _generate(
-    request: ImageRequest, labels: dict[str, Any], *, deadline_s: float | None, wait: bool, as_json: bool
+    request: ImageRequest,
+    labels: dict[str, Any],
+    *,
+    deadline_s: float | None,
+    wait: bool,
+    as_json: bool,
+    placeholder_to: Path | None,
 ) -> int:
     from pressroom.app import EMULATOR, open_app
     from pressroom.cli.opening import read_settings
@@ -117,6 +165,8 @@ async def _generate(
                 print_json((await app.job(job_id)).to_json())
             say(f"The deadline passed; the job goes on with the next worker: `pressroom jobs show {job_id}`")
             return NOT_NOW
+        if placeholder_to is not None and view.placeholder is not None:
+            await asyncio.to_thread(_write, placeholder_to, view.placeholder.image)
         return await _report(app, view, as_json=as_json)
 
 
@@ -125,7 +175,7 @@ async def _wait_or_leave(
 ) -> JobView | TimeoutError | None:
     """The job's end; the error when the deadline passed; None when the person left with Ctrl-C."""
     waiting = asyncio.ensure_future(
-        app.wait(job_id, deadline_s=deadline_s, work=True, on_change=progress.show)
+        app.wait(job_id, deadline_s=deadline_s, work=True, fallback=True, on_change=progress.show)
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -145,6 +195,17 @@ async def _wait_or_leave(
             loop.remove_signal_handler(number)
 
 
+def _write(path: Path, content: bytes) -> None:
+    from pressroom.errors import InvalidInput
+
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise InvalidInput(
+            f"--placeholder-to: {path} cannot be written ({error.strerror}); the job goes on"
+        ) from error
+
+
 async def _report(app: App, view: JobView, *, as_json: bool) -> int:
     from pressroom.generation.jobs import JobState
 
@@ -158,6 +219,9 @@ async def _report(app: App, view: JobView, *, as_json: bool) -> int:
                 f"  asset {asset['id']}  seed {asset['seed']}  {asset['width']}x{asset['height']}  {asset['model']}"
                 f"  {usd(asset['cost_usd'])}  sha256 {asset['sha256'][:12]}"
             )
+        if view.placeholder is not None:
+            for name, value in view.placeholder.record.items():
+                typer.echo(f"placeholder  {name:13} {str(value).lower() if value is True else value}")
         say(f"job {view.id} {view.state}, {usd(view.cost_micros / 1_000_000)}")
     if view.state is not JobState.COMPLETED and view.job.message:
         say(f"pressroom: {view.job.reason}: {view.job.message}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,8 +16,8 @@ from pressroom.errors import Conflict, InvalidInput, NotFound, PressroomError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-DONE, FAILED, WRONG_USAGE, NOT_NOW = 0, 1, 2, 3
-"""Exit codes of design section 6: 3 is unhealthy, refused, held, uncertain or past a deadline."""
+DONE, FAILED, WRONG_USAGE, NOT_NOW, CANNOT_TELL = 0, 1, 2, 3, 4
+"""Exit codes of design section 6: 3 is unhealthy, refused, held, uncertain or past a deadline, or books that differ."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -44,6 +46,14 @@ def say(line: str) -> None:
 def usd(micros_or_usd: float | None) -> str:
     """US dollars with as many digits as a picture's price needs."""
     return "-" if micros_or_usd is None else f"${micros_or_usd:.4f}".rstrip("0").rstrip(".")
+
+
+def open_missing_streams() -> None:
+    """Give a process that was started with closed streams ones that lead nowhere, so that no file takes their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - stays open as long as the process
+            setattr(sys, name, nowhere)
 
 
 @contextmanager

@@ -60,7 +60,14 @@ class Progress:
             return view.stage or view.state
         if self._outlook is None or time.monotonic() - self._looked_at > LOOK_AGAIN_S:
             self._outlook, self._looked_at = await self._app.outlook(view), time.monotonic()
-        outlook = self._outlook
-        about = "" if outlook.seconds is None else f", about {max(1, round(outlook.seconds))} s"
-        why = f" ({view.job.reason}: {view.job.message})" if view.job.reason else ""
-        return f"queued, {outlook.ahead} ahead{about}{why}"
+        return in_the_queue(view, self._outlook)
+
+
+def in_the_queue(view: JobView, outlook: Outlook) -> str:
+    """Where a waiting job stands, in one line."""
+    about = "" if outlook.seconds is None else f", about {max(1, round(outlook.seconds))} s"
+    if outlook.blocked_by is not None:
+        about = f", waiting: {outlook.blocked_by}"
+    why = f" ({view.job.reason}: {view.job.message})" if view.job.reason else ""
+    more = " or more" if outlook.at_least else ""
+    return f"queued, {outlook.ahead}{more} ahead{about}{why}"
