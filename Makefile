@@ -5,7 +5,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 RUNTIME := .venv/runtime-is-installed
 DEV := .venv/dev-is-installed
 
-.PHONY: demo test check bench format pins clean
+.PHONY: demo test check bench soak format pins clean
 
 demo: $(RUNTIME)  ## Take one prompt through the whole pipeline and show image, record and cost.
 	$(BIN)/python examples/demo.py
@@ -22,6 +22,9 @@ check: $(DEV)  ## Format, lint, types, imports.
 
 bench: $(DEV)  ## The numbers, beside an ideal and a plain script.
 	$(BIN)/python -m bench $(ARGS)
+
+soak: $(DEV)  ## Three workers under kills, refusals and outages for SOAK_S seconds (600), then the books are compared.
+	$(BIN)/python -m tests.soak
 
 format: $(DEV)  ## Format and mend what can be mended.
 	$(BIN)/ruff format .

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.budget import budget
 from bench.commands import commands
+from bench.faults import faults
 from bench.latency import latency
 from bench.outage import outage
 from bench.pickup import pickup_postgres, pickup_sqlite
+from bench.recovery import recovery
 from bench.slots import slots
 from bench.submitting import submitting
 from bench.takeover import takeover
@@ -27,6 +30,9 @@ LINES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
     "pickup-sqlite": pickup_sqlite,
     "pickup-postgres": pickup_postgres,
     "takeover": takeover,
+    "recovery": recovery,
+    "budget": budget,
+    "faults": faults,
     "outage": outage,
     "commands": commands,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -13,8 +14,10 @@ from bench.table import Figure
 from bench.work import HELD_BACK_MS, submission, submit
 from pressroom.database import now_ms
 from pressroom.engine import Engine
-from pressroom.generation.dispatch import Dispatcher
+from pressroom.fleet.keys import Keys
+from pressroom.generation.dispatch.dispatcher import Dispatcher
 from pressroom.generation.tables import jobs
+from pressroom.ideogram import Ideogram
 from pressroom.spend.prices import Prices
 from pressroom.spend.tables import attempts
 
@@ -65,8 +68,8 @@ async def _backing_off_ms(app: App, dispatcher: Dispatcher, count: int) -> float
     """A turn while the `count` oldest jobs wait for their next try, as after an outage."""
     oldest = sa.select(jobs.c.id).where(jobs.c.state == "queued").order_by(jobs.c.id).limit(count)
     async with app.database.write() as connection:
-        later = sa.update(jobs).where(jobs.c.id.in_(oldest)).values(eligible_at=now_ms() + HELD_BACK_MS)
-        await connection.execute(later)
+        later = {"eligible_at": now_ms() + HELD_BACK_MS, "resting": True}
+        await connection.execute(sa.update(jobs).where(jobs.c.id.in_(oldest)).values(**later))
     return await _turns_ms(app, dispatcher)
 
 
@@ -79,13 +82,14 @@ async def _measure(rig: Rig, kind: str) -> tuple[dict[int, float], float]:
         )
         await engine.start()
         engine.queue = "runs/bench"  # what is dispatched stays there: nobody listens to it
-        prices = Prices(await app.client(), deadline_s=1.0, life_s=3600.0)
+        keys = Keys(partial(Ideogram, base_url="http://127.0.0.1:9"), "bench", rest_s=1.0)
         dispatcher = Dispatcher(
             database=app.database,
             engine=engine,
-            prices=prices,
-            settings=settings.fleet,
+            prices=Prices(keys, deadline_s=1.0, life_s=3600.0),
+            settings=settings,
             upstream=app.upstream,
+            keys=keys,
         )
         await submit(app, [submission(1, "v3")])
         found: dict[int, float] = {}
@@ -96,6 +100,7 @@ async def _measure(rig: Rig, kind: str) -> tuple[dict[int, float], float]:
             found[size] = await _turns_ms(app, dispatcher)
         backing_off = await _backing_off_ms(app, dispatcher, 10_000)
         await engine.stop()
+        await keys.aclose()
         return found, backing_off
 
 

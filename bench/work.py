@@ -40,13 +40,13 @@ async def submit(app: App, wanted: Sequence[Submission]) -> None:
 async def hold_back(app: App) -> None:
     """No waiting job may be dispatched yet."""
     async with app.database.write() as connection:
-        await connection.execute(sa.update(jobs).values(eligible_at=now_ms() + HELD_BACK_MS))
+        await connection.execute(sa.update(jobs).values(eligible_at=now_ms() + HELD_BACK_MS, resting=True))
 
 
 async def let_go(app: App) -> None:
     """All of them may."""
     async with app.database.write() as connection:
-        await connection.execute(sa.update(jobs).values(eligible_at=now_ms()))
+        await connection.execute(sa.update(jobs).values(eligible_at=now_ms(), resting=False))
 
 
 async def seconds_of(app: App) -> float:

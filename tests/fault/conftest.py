@@ -11,6 +11,7 @@ from tests.fault.rig import Rig
 from tests.support.emulator import emulator_thread
 from tests.support.place import Place
 from tests.support.processes import Spares, Workers
+from tests.support.tables import forget_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ FAULTS = "injected faults"
 
 IMPATIENT = {
     "client": {"async_post_s": 0.6, "sync_post_s": 0.6, "download_limit_bytes": 1_000_000},
-    "fleet": {"slot_life_s": 0.2},
+    "fleet": {"slot_life_s": 0.2, "refused_trial_s": 3600.0},
     "generation": {"download_tries": 3},
 }
 """Settings with which lost answers, oversized pictures and hopeless ones show at once."""
@@ -34,25 +35,44 @@ def spares() -> Iterator[Spares]:
 
 
 @contextmanager
-def opened_rig(folder: Path, template: Path, spares: Spares, **values: Any) -> Iterator[Rig]:
-    """An emulator of its own, an upgraded SQLite database, and workers that end with it."""
+def opened_rig(
+    folder: Path, spares: Spares, *, template: Path | None = None, database: str | None = None, **values: Any
+) -> Iterator[Rig]:
+    """
+    An emulator of its own, an upgraded database, and workers that end with it.
+
+    Args:
+        folder: Where everything is.
+        spares: Where workers come from.
+        template: The SQLite file to copy, where the database is one.
+        database: Its address, where it is on a server.
+        values: Settings on top of those of every place.
+    """
     home = folder / "home"
     home.mkdir()
-    shutil.copy(template, home / "pressroom.sqlite")
+    if template is not None:
+        shutil.copy(template, home / "pressroom.sqlite")
     with emulator_thread(folder / "books.sqlite", time_scale=0) as emulator, Workers(spares) as workers:
-        yield Rig(
-            emulator=emulator,
-            workers=workers,
-            place=Place(home, base_url=emulator.base_url, values=values),
-        )
+        place = Place(home, base_url=emulator.base_url, values=values, database=database)
+        yield Rig(emulator=emulator, workers=workers, place=place)
+    forget_tables()
 
 
 @pytest.fixture
-def rig(
-    request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path, spares: Spares
-) -> Iterator[Rig]:
+def kind(request: pytest.FixtureRequest) -> str:
+    """The rig's database: SQLite, unless a test is parametrised with `kind` (`indirect`)."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def rig(request: pytest.FixtureRequest, tmp_path: Path, spares: Spares, kind: str) -> Iterator[Rig]:
     """A rig for one test."""
-    with opened_rig(tmp_path, sqlite_template, spares) as opened:
+    where: dict[str, Any] = (
+        {"database": request.getfixturevalue("upgraded_postgres")}
+        if kind == "postgres"
+        else {"template": request.getfixturevalue("sqlite_template")}
+    )
+    with opened_rig(tmp_path, spares, **where) as opened:
         yield opened
         request.node.user_properties.append((FAULTS, opened.injected()))
 
@@ -63,7 +83,7 @@ def working_rig(
 ) -> Iterator[Rig]:
     """A rig whose one worker goes through a whole table of faults; see `shared_rig`."""
     folder = tmp_path_factory.mktemp("rig")
-    with opened_rig(folder, sqlite_template, spares, **IMPATIENT) as opened:
+    with opened_rig(folder, spares, template=sqlite_template, **IMPATIENT) as opened:
         opened.start()
         yield opened
 
@@ -73,7 +93,7 @@ def shared_rig(request: pytest.FixtureRequest, working_rig: Rig) -> Iterator[Rig
     """The same rig for every test of a module, without the faults of the test before."""
     before = working_rig.injected()
     yield working_rig
-    working_rig.clear_faults()
+    working_rig.start_afresh()
     request.node.user_properties.append((FAULTS, working_rig.injected() - before))
 
 

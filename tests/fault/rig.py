@@ -6,8 +6,13 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from tests.support.judge import judge, read_evidence
 from tests.support.place import until
+
+from pressroom.fleet.controls import changed
+from pressroom.fleet.tables import breakers, limits, stops, switches
+from pressroom.generation.decisions import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
     from tests.support.emulator import Entry, RunningEmulator
     from tests.support.place import Place
     from tests.support.processes import Worker, Workers
+
+    from pressroom.app import App
 
 
 @dataclass
@@ -51,7 +58,7 @@ class Rig:
         A worker stopped at a point of a job, and that job.
 
         A process stopped in the middle of a transaction of another of its tasks keeps SQLite's write lock until it
-        goes on; that is not what these tests are about, so then another job is taken.
+        goes on (Postgres ends it after `silent_s`); that is not what these tests are about, so then another job is taken.
         """
         owner = self.start(stop_at=point)
         for number in range(20):
@@ -84,6 +91,21 @@ class Rig:
         self._acted_before += self._acted_now()
         self.emulator.control.clear_faults()
 
+    def start_afresh(self) -> None:
+        """Take back the script, what the fleet has concluded from it, and let jobs that were held for it come to an end."""
+        self.clear_faults()
+
+        async def forgive(app: App) -> None:
+            async with app.database.write() as connection:
+                await changed(connection, app.upstream)
+                for table in (breakers, limits, stops, switches):
+                    await connection.execute(sa.delete(table))
+            held = [row["id"] for row in self.place.rows("SELECT id FROM jobs WHERE state = 'held'")]
+            await app.decisions.decide(Decision.RETRY, held)
+
+        self.place.ask(forgive)
+        self.place.wait_until_settled([row["id"] for row in self.place.rows("SELECT id FROM jobs")])
+
     def injected(self) -> int:
         """Faults that really happened so far."""
         return self.signals + self._acted_before + self._acted_now()
@@ -98,6 +120,14 @@ class Rig:
     def wait_for_accepted(self, count: int = 1) -> None:
         """Wait until the vendor has accepted so many generations."""
         until(lambda: len(self.ledger()) >= count, f"{count} accepted generations")
+
+    def come_home(self, jobs: Collection[str], **judged: Any) -> bool:
+        """Wait until every job is completed, by way of whatever passes by itself, and have it judged."""
+        wanted = ["completed"] * len(jobs)
+        until(
+            lambda: self.place.states(jobs) == wanted, f"{len(jobs)} jobs to complete", tell=self.place.logs
+        )
+        return self.settled(jobs, **judged) == wanted
 
     def settled(self, jobs: Collection[str], **judged: Any) -> list[str]:
         """Wait until nothing moves any more, have it judged, and return the states reached."""

@@ -6,7 +6,10 @@ import pytest
 from tests.support.place import until
 
 LOST = "uncertain: lost answer"
-WIRES = ["auto", "v3"]
+POLLED, AT_ONCE = ("auto", "v4"), ("v3", "legacy")
+"""Wires that acknowledge and are polled, and wires that answer with the picture."""
+WIRES = [*POLLED, *AT_ONCE]
+KINDS = ["sqlite", "postgres"]
 
 POINTS = {
     "jobs.dispatched": "completed",
@@ -14,6 +17,8 @@ POINTS = {
     "run.purchasing": "completed",
     "run.sending": LOST,
     "run.posted": LOST,
+    "run.accepted": "completed",
+    "run.polled": "completed",
     "run.bought": "completed",
     "run.downloading": "completed",
     "run.spooled": "completed",
@@ -22,17 +27,36 @@ POINTS = {
 }
 """Event at which the worker dies, and the state in which its job must end."""
 
-POINTS_OF_POLLING = {"run.accepted": "completed", "run.polled": "completed"}
-"""Only an asynchronous wire has these."""
+ONLY_POLLED = {"run.accepted", "run.polled"}
 
-CASES = [(wire, point, state) for wire in WIRES for point, state in POINTS.items()] + [
-    ("auto", point, state) for point, state in POINTS_OF_POLLING.items()
-]
-
-
-@pytest.mark.parametrize(
-    ("wire", "point", "state"), CASES, ids=[f"{wire}-{point}" for wire, point, _ in CASES]
+BOTH_WAYS = pytest.mark.parametrize(
+    ("kind", "wire"),
+    [("sqlite", "auto"), ("postgres", "v3")],
+    ids=["sqlite-auto", "postgres-v3"],
+    indirect=["kind"],
 )
+"""Each way to buy once, and each database once."""
+
+
+def every_point():
+    """
+    Every point on every wire and every database.
+
+    The quick suite has each point once on a wire of either sort, each time on another database; the rest is slow.
+    """
+    for number, (point, state) in enumerate(POINTS.items()):
+        for wire in WIRES:
+            if wire in AT_ONCE and point in ONLY_POLLED:
+                continue
+            for kind in KINDS:
+                sort = AT_ONCE if wire in AT_ONCE else POLLED
+                its_turn = sort.index(wire) == number % 2
+                its_place = KINDS.index(kind) == (number // 2 + (sort is AT_ONCE)) % 2
+                marks = () if its_turn and its_place else (pytest.mark.slow,)
+                yield pytest.param(kind, wire, point, state, marks=marks, id=f"{kind}-{wire}-{point}")
+
+
+@pytest.mark.parametrize(("kind", "wire", "point", "state"), [*every_point()], indirect=["kind"])
 def test_a_worker_killed_at_a_named_point_is_survived(rig, wire, point, state):
     """The next worker brings the job to its end; only a purchase cut off between two rows needs a person."""
     jobs = rig.place.submit(wire=wire)
@@ -42,7 +66,7 @@ def test_a_worker_killed_at_a_named_point_is_survived(rig, wire, point, state):
     assert len(rig.ledger()) == (0 if point == "run.sending" else 1)
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@BOTH_WAYS
 def test_a_worker_killed_while_the_answer_is_on_its_way_leaves_one_purchase_and_a_question(rig, wire):
     """The vendor has accepted; nobody here can know, so nobody buys again."""
     rig.fault("delay_after", params={"seconds": 20})
@@ -55,7 +79,7 @@ def test_a_worker_killed_while_the_answer_is_on_its_way_leaves_one_purchase_and_
     assert len(rig.ledger()) == 1
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("wire", ["auto", "v3"])
 def test_a_worker_killed_in_the_middle_of_a_download_leaves_nothing_half(rig, wire):
     """The next worker fetches the picture anew; the piece that came stays nowhere."""
     rig.fault("download_drip", params={"bytes": 200, "seconds": 0.2})
@@ -68,7 +92,7 @@ def test_a_worker_killed_in_the_middle_of_a_download_leaves_nothing_half(rig, wi
 
 
 @pytest.mark.parametrize("point", ["run.spooled:2", "run.stored"])
-@pytest.mark.parametrize("wire", WIRES)
+@BOTH_WAYS
 def test_a_worker_killed_between_the_pictures_of_one_job_keeps_all_of_them(rig, wire, point):
     """What is on the spool or in the store already is used, the rest is fetched, and each has one record."""
     jobs = rig.place.submit(wire=wire, num_images=3)
@@ -107,7 +131,9 @@ def test_a_worker_killed_while_it_polls_an_uncertain_job_is_followed_by_another_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize(
+    ("kind", "wire"), [("sqlite", "legacy"), ("postgres", "auto"), ("postgres", "v4")], indirect=["kind"]
+)
 def test_a_job_survives_worker_after_worker(rig, wire):
     """One job, one purchase, and a worker killed at every point where that leaves no question."""
     jobs = rig.place.submit(wire=wire)
@@ -115,7 +141,7 @@ def test_a_job_survives_worker_after_worker(rig, wire):
         "jobs.dispatched",
         "run.started",
         "run.purchasing",
-        *(["run.accepted", "run.polled"] if wire == "auto" else []),
+        *(["run.accepted", "run.polled"] if wire in POLLED else []),
         "run.bought",
         "run.downloading",
         "run.spooled",
@@ -129,7 +155,7 @@ def test_a_job_survives_worker_after_worker(rig, wire):
     assert len(rig.ledger()) == 1
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@BOTH_WAYS
 def test_one_of_two_workers_killed_while_jobs_flow_loses_and_repeats_nothing(rig, wire):
     """Twenty jobs, eight places in flight: what the dead worker had is finished by the other or asked about."""
     rig.emulator.control.settings(time_scale=0.04)

@@ -19,6 +19,7 @@ class Pause:
         alone: State that the other worker brings the job to meanwhile.
         shown: Events by any of which the paused worker shows that it has gone on.
         ends: The state in the end with the generations bought; two where either of its threads may go on first.
+        kind: The database.
     """
 
     wire: str
@@ -26,6 +27,7 @@ class Pause:
     alone: str
     shown: tuple[str, ...]
     ends: tuple[tuple[str, int], ...] = (("completed", 1),)
+    kind: str = "sqlite"
 
 
 NOT_SENT = ("run.taken_back", "run.superseded")
@@ -38,6 +40,11 @@ PAUSES = [
     Pause("auto", "run.purchasing", "completed", NOT_SENT),
     Pause("auto", "run.sending", LOST, (*NOT_SENT, *OVERTAKEN), SENT_LATE_OR_NEVER),
     Pause("auto", "run.posted", LOST, OVERTAKEN),
+    Pause("v4", "run.purchasing", "completed", NOT_SENT, kind="postgres"),
+    Pause("auto", "run.sending", LOST, (*NOT_SENT, *OVERTAKEN), SENT_LATE_OR_NEVER, kind="postgres"),
+    Pause("v4", "run.posted", LOST, OVERTAKEN, kind="postgres"),
+    Pause("auto", "run.polled", "completed", OVERTAKEN, kind="postgres"),
+    Pause("legacy", "run.stored", "completed", OVERTAKEN, kind="postgres"),
     Pause("auto", "run.accepted", "completed", OVERTAKEN),
     Pause("auto", "run.polled", "completed", OVERTAKEN),
     Pause("auto", "run.spooled", "completed", REVIVED),
@@ -49,7 +56,12 @@ PAUSES = [
 ]
 
 
-@pytest.mark.parametrize("pause", PAUSES, ids=[f"{pause.wire}-{pause.point}" for pause in PAUSES])
+@pytest.mark.parametrize(
+    ("kind", "pause"),
+    [(pause.kind, pause) for pause in PAUSES],
+    ids=[f"{pause.kind}-{pause.wire}-{pause.point}" for pause in PAUSES],
+    indirect=["kind"],
+)
 def test_a_paused_owner_is_shut_out(rig, pause):
     """Another worker takes over; what the paused one learned late still counts, what it would do late does not."""
     owner, job = rig.paused(pause.point, wire=pause.wire)
@@ -64,6 +76,7 @@ def test_a_paused_owner_is_shut_out(rig, pause):
     assert rig.bought_for(job) == ends[state]
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 def test_an_owner_resumed_while_another_worker_is_buying_leaves_that_purchase_alone(rig):
     """The attempt is the other worker's by then: to call it unsold would buy the picture twice."""
     owner, job = rig.paused("run.purchasing")
@@ -77,6 +90,7 @@ def test_an_owner_resumed_while_another_worker_is_buying_leaves_that_purchase_al
     assert rig.bought_for(job) == 1
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 def test_both_workers_go_on_together_after_a_pause(rig):
     """A worker that was taken for dead counts as alive again, and new jobs come home whoever takes them."""
     owner, _ = rig.paused("run.polled")

@@ -109,9 +109,7 @@ def test_pictures_on_the_disk_of_a_dead_worker_wait_for_a_worker_on_that_disk(sh
     server.come_back()
     # An address that should be good by its own word is tried for a while; one that is dead is not.
     impatient = {**rig.place.values, "generation": {"home_patience_s": 0.5}}
-    elsewhere = replace(
-        rig.place, home=tmp_path / "elsewhere", database=rig.place.database_file, values=impatient
-    )
+    elsewhere = rig.place.elsewhere(tmp_path / "elsewhere", values=impatient)
     other = rig.start(elsewhere)
     unpolled = jobs[3:]  # V3 answers at once and gives no id to ask again by
     until(

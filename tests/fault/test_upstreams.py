@@ -29,9 +29,7 @@ def posts(emulator):
 
 def test_jobs_of_two_hosts_in_one_database_stay_apart(rig, other, tmp_path):
     """Each worker buys the jobs of its own host, also while the other's worker is dead."""
-    there = replace(
-        rig.place, home=tmp_path / "there", base_url=other.base_url, database=rig.place.database_file
-    )
+    there = rig.place.elsewhere(tmp_path / "there", base_url=other.base_url)
     ours, theirs = rig.place.submit(4, name="ours"), there.submit(4, name="theirs")
     rig.killed(rig.start(there, kill_at="run.accepted:2"))
     rig.start()

@@ -102,15 +102,20 @@ def judge(evidence: Evidence, *, missing: frozenset[str] = frozenset()) -> list[
         evidence: From `read_evidence`.
         missing: Jobs whose images the vendor does not hand out, so that they cannot be home; they must say so.
     """
+    return [finding for found in by_kind(evidence, missing=missing).values() for finding in found]
+
+
+def by_kind(evidence: Evidence, *, missing: frozenset[str] = frozenset()) -> dict[str, list[str]]:
+    """What `judge` says, under what kind of wrong it is."""
     matches, unmatched = _match(evidence)
-    return [
-        *unmatched,
-        *_unsettled(evidence),
-        *_bought_twice(evidence, matches),
-        *_lost(evidence, matches, missing),
-        *_invented(evidence, matches),
-        *_stored(evidence),
-    ]
+    return {
+        "unmatched": unmatched,
+        "unsettled": [*_unsettled(evidence)],
+        "bought twice": [*_bought_twice(evidence, matches)],
+        "lost": [*_lost(evidence, matches, missing)],
+        "invented": [*_invented(evidence, matches)],
+        "stored": [*_stored(evidence)],
+    }
 
 
 def _match(evidence: Evidence) -> tuple[dict[str, Entry], list[str]]:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import os
+import subprocess
+import sys
 import time
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.tables import SQLITE, tables_of
+
+import pressroom
 from pressroom.app import App, open_app
 from pressroom.ideogram import ImageRequest
 from pressroom.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
-WAIT_S = 30.0
+    from tests.support.tables import Row
+
+WAIT_S = 60.0
 """Seconds within which anything waited for must have happened; a wait that works takes one or two."""
 LOOK_S = 0.02
 
 KEY = "key-of-tests"
+
+OURS = ("PRESSROOM_", "IDEOGRAM_")
+"""Beginnings of the variables that a place sets itself."""
 
 QUICK: dict[str, dict[str, Any]] = {
     "fleet": {
@@ -33,6 +42,15 @@ QUICK: dict[str, dict[str, Any]] = {
         "tidy_s": 0.2,
         "dispatch_every_s": 0.02,
         "refused_trial_s": 0.1,
+        "switch_cache_s": 0.1,
+        "key_look_s": 0.1,
+    },
+    "limit": {"raise_s": 0.1},
+    "breaker": {
+        "trial_s": 0.2,
+        "trial_max_s": 0.4,
+        "uncertain_trial_s": 0.4,
+        "probe_s": 0.1,
     },
     "generation": {
         "backoff_s": 0.1,
@@ -88,23 +106,33 @@ class Place:
         base_url: The vendor's address; None for the embedded emulator.
         key: The vendor's key.
         values: Further settings by field name, on top of `QUICK`.
-        database: The SQLite file, where it is not the one in `home`.
+        database: The database's address, where it is not the SQLite file in `home`.
+        without: Settings of `QUICK` to leave out, `breaker` or `fleet.key_look_s`: an older version does not know them.
     """
 
     home: Path
     base_url: str | None = None
     key: str = KEY
     values: dict[str, Any] = field(default_factory=dict)
-    database: Path | None = None
+    database: str | None = None
+    without: frozenset[str] = frozenset()
+
+    def elsewhere(self, home: Path, **changes: Any) -> Place:
+        """Another machine on the same database."""
+        return replace(self, home=home, **{"database": self.address, **changes})
 
     def settings_by_name(self) -> dict[str, Any]:
         """Every setting that differs from its default."""
-        merged: dict[str, Any] = {name: dict(group) for name, group in QUICK.items()}
+        merged: dict[str, Any] = {
+            name: {inner: value for inner, value in group.items() if f"{name}.{inner}" not in self.without}
+            for name, group in QUICK.items()
+            if name not in self.without
+        }
         for name, value in self.values.items():
             merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
         merged["home"] = str(self.home)
         if self.database is not None:
-            merged["database_url"] = f"sqlite:///{self.database}"
+            merged["database_url"] = self.database
         if self.base_url is not None:
             merged |= {"ideogram_base_url": self.base_url, "ideogram_api_key": self.key}
         return merged
@@ -121,8 +149,9 @@ class Place:
         return found
 
     @property
-    def database_file(self) -> Path:
-        return self.database or self.home / "pressroom.sqlite"
+    def address(self) -> str:
+        """The database's, as others have to name it."""
+        return self.database or f"{SQLITE}{self.home / 'pressroom.sqlite'}"
 
     @property
     def upstream(self) -> str:
@@ -153,11 +182,28 @@ class Place:
         jobs: list[str] = self.ask(work)
         return jobs
 
-    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+    def command(self, *arguments: str, source: Path | None = None) -> subprocess.Popen[str]:
+        """`pressroom` with these arguments in this place, as a process of its own; of an older `source` if one is given."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        source = source or Path(pressroom.__file__).parents[1]
+        return subprocess.Popen(
+            [sys.executable, "-c", "from pressroom.cli import main; main()", *arguments],
+            env={
+                **environment,
+                **self.environment(),
+                "PRESSROOM_LOG__LEVEL": "error",
+                "PYTHONPATH": str(source),
+            },
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def rows(self, query: str, *values: object) -> Sequence[Row]:
         """Read the tables directly."""
-        with closing(sqlite3.connect(self.database_file, timeout=10)) as connection:
-            connection.row_factory = sqlite3.Row
-            return connection.execute(query, values).fetchall()
+        return tables_of(self.address).rows(query, *values)
 
     def states(self, jobs: Collection[str]) -> list[str]:
         """Each job's state with its reason, `held: key`, in the order of the ids."""
@@ -180,13 +226,7 @@ class Place:
 
     def is_free(self) -> bool:
         """Whether the database can be written now: nobody was stopped in the middle of a transaction."""
-        with closing(sqlite3.connect(self.database_file, timeout=0.2, isolation_level=None)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                return False
-            connection.execute("ROLLBACK")
-            return True
+        return tables_of(self.address).is_free()
 
     def _is_settled(self, jobs: Collection[str]) -> bool:
         states = {row["id"]: row["state"] for row in self.rows("SELECT id, state FROM jobs")}
@@ -204,6 +244,6 @@ class Place:
         return {row["job_id"] for row in self.rows("SELECT id, job_id FROM attempts") if row["id"] in folders}
 
 
-def tail_of(log: Path) -> str:
+def tail_of(log: Path, *, lines: int = 20) -> str:
     """The last lines of a log, for the message of a failed test."""
-    return "\n".join(log.read_text().splitlines()[-20:]) if log.exists() else "(no log)"
+    return "\n".join(log.read_text().splitlines()[-lines:]) if log.exists() else "(no log)"

@@ -178,6 +178,11 @@ class PostgresServer:
             time.sleep(0.02)
         raise AssertionError(f"PostgreSQL did not start: {self.log}")
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._process is not None
+
     def stop(self, mode: Mode = "fast") -> None:
         """End it: `fast` in order, `immediate` as in a crash, `kill` with SIGKILL to every one of its processes."""
         if self._process is None:

@@ -20,6 +20,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,9 @@ import pressroom
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+LOOK_S = 0.5
+"""Seconds that a process gets to write where its threads are."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,13 @@ class Worker:
         """How often it has logged an event with these facts."""
         return sum(found["event"] == event and facts.items() <= found.items() for found in self.events())
 
-    def wait_for(self, event: str, **facts: object) -> None:
-        """Wait until it has logged an event."""
+    def wait_for(self, event: str, *, times: int = 1, **facts: object) -> None:
+        """Wait until it has logged an event so many times."""
 
         def look() -> bool:
             if self.process.poll() is not None:
                 raise AssertionError(f"the worker ended with {self.process.returncode}:\n{self.tail()}")
-            return self.count(event, **facts) > 0
+            return self.count(event, **facts) >= times
 
         until(look, f"{event} in the log of worker {self.pid}", tell=self.tail)
 
@@ -90,6 +94,10 @@ class Worker:
         self.process.kill()
         self.process.wait(WAIT_S)
 
+    def pause(self) -> None:
+        """SIGSTOP."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def resume(self, *, again: bool = False) -> None:
         """SIGCONT; `again` leaves its trap set for the next job."""
         if not again:
@@ -99,7 +107,15 @@ class Worker:
     def end(self) -> int:
         """SIGTERM, and wait for the orderly end; the exit code."""
         self.process.terminate()
-        return self.process.wait(WAIT_S)
+        until(lambda: self.process.poll() is not None, f"worker {self.pid} to end", tell=self.threads)
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+    def threads(self) -> str:
+        """The end of its log with what its threads are at, for one that does not end."""
+        self.process.send_signal(signal.SIGUSR1)
+        time.sleep(LOOK_S)
+        return tail_of(self.log, lines=200)
 
     def tail(self) -> str:
         """The last lines of its log, for the message of a failed test."""
@@ -107,10 +123,17 @@ class Worker:
 
 
 class Spares:
-    """Worker processes that have loaded everything and wait to be told where to work; leaving it ends them."""
+    """
+    Worker processes that have loaded everything and wait to be told where to work; leaving it ends them.
 
-    def __init__(self, count: int = 1) -> None:
+    Args:
+        count: How many wait at least.
+        source: The folder that holds pressroom; this one's, unless an older one is wanted.
+    """
+
+    def __init__(self, count: int = 1, *, source: Path | None = None) -> None:
         self._count = count
+        self._source = source or Path(pressroom.__file__).parents[1]
         self._waiting: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -134,10 +157,9 @@ class Spares:
             for name, value in os.environ.items()
             if not name.startswith(("PRESSROOM_", "IDEOGRAM_"))
         }
-        source = str(Path(pressroom.__file__).parents[1])
         return subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("worker_main.py"))],
-            env={**inherited, "PYTHONPATH": source},
+            env={**inherited, "PYTHONPATH": str(self._source)},
             stdin=subprocess.PIPE,
         )
 
@@ -147,7 +169,7 @@ class Workers:
 
     def __init__(self, spares: Spares) -> None:
         self._spares = spares
-        self._started: list[Worker] = []
+        self.started: list[Worker] = []
 
     def __enter__(self) -> Self:
         return self
@@ -155,11 +177,13 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for worker in self._started:
+        for worker in self.started:
             if worker.process.poll() is None:
                 worker.kill()
 
-    def start(self, place: Place, *, kill_at: str = "", stop_at: str = "") -> Worker:
+    def start(
+        self, place: Place, *, kill_at: str = "", stop_at: str = "", version: str = "", ready: bool = True
+    ) -> Worker:
         """
         Start a worker in a place; one without a trap is waited for until it works.
 
@@ -167,13 +191,16 @@ class Workers:
             place: Its folder and settings.
             kill_at: Event at which it kills itself, `run.posted` or `run.posted:3`.
             stop_at: Event at which it stops itself.
+            version: Which version of the code it says it is; the current one where nothing is said.
+            ready: False to go on at once, as where it cannot work yet.
         """
         place.home.mkdir(parents=True, exist_ok=True)
-        log, go = (place.home / f"worker-{len(self._started)}.{ending}" for ending in ("log", "go"))
+        log, go = (place.home / f"worker-{len(self.started)}.{ending}" for ending in ("log", "go"))
         traps = {
             "PRESSROOM_TEST_KILL_AT": kill_at,
             "PRESSROOM_TEST_STOP_AT": stop_at,
             "PRESSROOM_TEST_GO": str(go),
+            "PRESSROOM_TEST_VERSION": version,
         }
         order = {
             "environment": {**place.environment(), **traps},
@@ -186,7 +213,7 @@ class Workers:
         with process.stdin as told:
             told.write(json.dumps(order).encode() + b"\n")
         worker = Worker(process, place, log, go)
-        self._started.append(worker)
-        if not kill_at and not stop_at:
+        self.started.append(worker)
+        if ready and not kill_at and not stop_at:
             worker.wait_until_ready()
         return worker

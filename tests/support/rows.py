@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pressroom.database import Database
 
 PROMPT = "a heron at dawn"
-PRICE = Price(micros=60_001, expected_micros=60_001, source="table")
+PRICE = Price(micros=72_002, expected_micros=60_001, source="table")
 OPERATION = "v2/generate/ideogram-4-5"
 
 

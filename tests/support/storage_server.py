@@ -48,6 +48,11 @@ class StorageServer:
         """Its address."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def listens(self) -> bool:
+        """Whether it is there."""
+        return self._server is not None
+
     def come_back(self) -> None:
         """Listen, on the port it had before."""
         self._server = make_server("127.0.0.1", self._port, self._app, threaded=True, request_handler=_Silent)

@@ -8,10 +8,13 @@ It loads everything first and then waits for one line of JSON on standard input:
 third time. `PRESSROOM_TEST_STOP_AT` sends SIGSTOP, and after SIGCONT once more at the same event of another job, unless
 the file named by `PRESSROOM_TEST_GO` is there by then: a process may be stopped while another of its tasks holds the
 database, and then the test has to try again. The product has no hook for this: its log is the only thing used.
+
+`PRESSROOM_TEST_VERSION` is the version that this worker says it is of. SIGUSR1 makes it write where its threads are.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import logging
@@ -54,6 +57,12 @@ def load() -> None:
         importlib.import_module(f"pressroom.{name}")
 
 
+def say_version(version: str) -> None:
+    """Be of another version: the engine then gives us only runs of that one."""
+    for name in ("engine", "generation.worker"):
+        sys.modules[f"pressroom.{name}"].__dict__["APPLICATION_VERSION"] = version
+
+
 def become(order: dict[str, Any]) -> None:
     """Take on the environment, the folder and the log that a test has ordered."""
     os.environ.update(order["environment"])
@@ -69,7 +78,10 @@ def main() -> None:
     if not line:
         return
     become(json.loads(line))
+    faulthandler.register(signal.SIGUSR1)
     kill_at, stop_at, go = (os.environ.pop(f"PRESSROOM_TEST_{name}") for name in ("KILL_AT", "STOP_AT", "GO"))
+    if version := os.environ.pop("PRESSROOM_TEST_VERSION", ""):
+        say_version(version)
     for where, file in ((kill_at, None), (stop_at, Path(go))):
         if where:
             logging.getLogger("pressroom").addHandler(Trap(where, file))
