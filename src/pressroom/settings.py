@@ -518,9 +518,10 @@ def misspelt_names() -> dict[str, str]:
     """
     Variables that look like one of ours and are not, with what was probably meant.
 
-    They are pointed out, not refused: an orchestrator sets some of its own (PRESSROOM_SERVICE_HOST).
+    They are pointed out, not refused: an orchestrator sets some of its own (PRESSROOM_SERVICE_HOST), other programs of the
+    vendor's customers have theirs (IDEOGRAM_API_URL).
     """
     known = {environment_name(path) for path in setting_paths()}
-    ours = [name for name in os.environ if name.startswith("PRESSROOM_") and name not in known]
+    ours = [name for name in os.environ if name.startswith(("PRESSROOM_", "IDEOGRAM_")) and name not in known]
     meant = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.85) for name in ours}
     return {name: close[0] for name, close in meant.items() if close}

@@ -30,7 +30,7 @@ def test_a_switch_from_its_default_and_back(shell):
     log = shell.pressroom("switch", "audit", "--json").json
     assert [(line["before"], line["after"]) for line in log] == [
         ("fallback", "default"),
-        ("live", "fallback"),
+        ("live", f"fallback until {mode['expires_at']}"),
     ]
     assert shell.pressroom("switch", "audit", "--limit", "1").out.count("switch.set") == 1
 
@@ -43,6 +43,7 @@ def test_a_switch_from_its_default_and_back(shell):
         (("switch", "set", "colour", "red"), "rate_limit_mode"),
         (("switch", "set", "mode", "live", "--for", "soon"), "--for"),
         (("switch", "set", "mode", "live", "--for", "0"), "more than no time"),
+        (("switch", "set", "mode", "default", "--for", "3h"), "default has no end: leave it out"),
         (("switch", "audit", "--limit", "0"), "--limit"),
     ],
 )

@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from tests.support.buying import buy, wanted
 from tests.support.rows import add_job
 
-from pressroom.generation.jobs import HeldFor, JobState
+from pressroom.database import now_ms
+from pressroom.fleet.switches import PRESSROOM, set_switch
+from pressroom.generation.jobs import HeldFor, JobState, Priority
 from pressroom.generation.tables import jobs
 from pressroom.generation.upkeep import budget_releases
 from pressroom.generation.upkeep.budget_releases import release_within_budgets
@@ -123,3 +125,62 @@ async def test_many_are_released_in_batches(database, monkeypatch):
 
     assert await release_within_budgets(database, UP) == 8
     assert await waiting(database) == made
+
+
+async def pause_batches(database, who):
+    async with database.write() as connection:
+        await set_switch(connection, UP, "batch", "paused", who=who, reason="credits")
+
+
+async def test_batch_jobs_that_a_person_has_paused_claim_no_room(database):
+    """Neither those that wait for their turn nor those that are held: who waits for an interactive job goes on."""
+    await cap(database, 10)
+    await held(database, 6, priority=Priority.BATCH)
+    assert await release_within_budgets(database, UP) == 1
+    await held(database, 6, priority=Priority.BATCH)
+    made = await held(database, 7)
+    assert await release_within_budgets(database, UP) == 0
+
+    await pause_batches(database, "ada")
+    assert await release_within_budgets(database, UP) == 1
+    assert (await waiting(database))[1:] == made
+
+
+async def test_our_own_pause_keeps_the_order(database):
+    """It lets the trial pass that ends it, and that may be a batch job."""
+    await cap(database, 10)
+    made = await held(database, 6, priority=Priority.BATCH)
+    await held(database, 7)
+    await pause_batches(database, PRESSROOM)
+
+    assert await release_within_budgets(database, UP) == 1
+    assert await waiting(database) == made
+
+
+@pytest.mark.parametrize(("ago_s", "released"), [(3500, 0), (3700, 1)])
+async def test_a_need_of_an_hour_ago_is_not_believed(database, ago_s, released):
+    """It may stem from the table while no quote came: the price is asked anew, as if it had none, and claims no room."""
+    await cap(database, 10)
+    ago = {"dispatched_at": now_ms() - ago_s * 1000}
+    made = await held(database, 12, 9, **ago)
+    async with database.write() as connection:
+        await buy(connection, [wanted(4)])
+
+    assert await release_within_budgets(database, UP) == released
+    assert await waiting(database) == made[:released]
+    later = await held(database, 5)
+    if released:  # one in each round
+        assert await release_within_budgets(database, UP) == 1
+        assert await waiting(database) == made
+        assert await release_within_budgets(database, UP) == 1
+        assert await waiting(database) == made + later
+
+
+async def test_a_stale_need_is_not_tried_without_any_room(database):
+    """Nothing could be bought at any price."""
+    await cap(database, 10)
+    await held(database, 5, dispatched_at=1)
+    async with database.write() as connection:
+        await buy(connection, [wanted(10)])
+
+    assert await release_within_budgets(database, UP) == 0

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from tests.support.emulator import emulator_thread
 from tests.support.rows import add_attempt, add_job
 
-from pressroom.fleet import stops
+from pressroom.fleet import stops, workers
 from pressroom.fleet.key_file import KeyFile
 from pressroom.fleet.keys import Keys, fingerprint_of
 from pressroom.fleet.stops import key_cause
@@ -97,6 +97,20 @@ async def test_a_stopped_key_that_is_taken_again_is_lifted_and_what_waited_for_i
     assert (await fleet.stopped(), keys.may_buy) == (set(), True)
     states = await fleet.states()
     assert {fresh: ("queued", False), accepted: ("queued", True), other: ("held", False)} == states
+
+
+async def test_a_worker_says_which_key_it_buys_with(fleet, tmp_path):
+    """At its first look, and when it has another."""
+    path = tmp_path / "key"
+    path.write_text(OLD)
+    async with fleet.database.write() as connection:
+        await workers.register(connection, "w1", upstream="emulator", version="1")
+    _, watch = fleet.worker(path=path)
+    for key in (OLD, NEW):
+        path.write_text(key)
+        await watch.look()
+        async with fleet.database.read() as connection:
+            assert await workers.keys_in_use(connection, "emulator", within_s=20) == {fingerprint_of(key)}
 
 
 async def test_a_key_that_is_still_refused_stays_stopped(fleet, running):

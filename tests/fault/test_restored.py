@@ -73,5 +73,5 @@ def test_while_a_worker_beats_nothing_is_done(rig):
     worker.wait_until_ready()
     [job] = rig.place.submit()
     assert rig.settled([job]) == ["completed"]
-    with pytest.raises(Conflict, match="stop them"):
+    with pytest.raises(Conflict, match=r"1 worker beats .* stop it"):
         rig.place.ask(lambda app: app.restored(who="somebody"))

@@ -29,7 +29,7 @@ from pressroom.generation.run.context import Run
 from pressroom.generation.run.outcomes import LOST, RULES, failed_generation, outcome_of
 from pressroom.ideogram import Generation, Status
 from pressroom.settings import GenerationSettings, Settings
-from pressroom.spend import attempts
+from pressroom.spend import attempts, reservations
 from pressroom.spend.attempts import CLOSED, SETTLED, AttemptState
 from pressroom.spend.tables import attempts as attempt_rows
 
@@ -153,7 +153,7 @@ class OneJob(Rows):
             if self.job.continuing:
                 return
             [slot, *_] = await free_slots(connection, "emulator", LIMIT)
-            attempt_id = await attempts.reserve(
+            attempt_id = await reservations.reserve(
                 connection,
                 job_id=self.job_id,
                 upstream="emulator",
@@ -405,7 +405,7 @@ class ManyJobs(Rows):
             free = await free_slots(connection, "emulator", LIMIT)
             if not free:
                 return None
-            return await attempts.reserve(
+            return await reservations.reserve(
                 connection,
                 job_id=await add_job(connection),
                 upstream="emulator",

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pressroom.database import Database, DatabaseAddress, new_id
 from pressroom.settings import Settings
-from pressroom.spend.attempts import Price, Reservation, reserve_many
 from pressroom.spend.budgets import OverBudget, Wanted, set_aside
+from pressroom.spend.reservations import Price, Reservation, reserve_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

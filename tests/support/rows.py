@@ -13,7 +13,8 @@ from pressroom.generation.admission import Submission, admit
 from pressroom.generation.jobs import JobState
 from pressroom.generation.tables import jobs
 from pressroom.ideogram import ImageRequest
-from pressroom.spend.attempts import AttemptState, Price, reserve
+from pressroom.spend.attempts import AttemptState
+from pressroom.spend.reservations import Price, reserve
 from pressroom.spend.tables import attempts
 
 if TYPE_CHECKING:

@@ -77,7 +77,7 @@ class Controls:
         async with self.database.read() as connection:
             return await breakers.all_breakers(connection, self.upstream)
 
-    async def order_trial(self, name: str, *, who: str | None = None) -> None:
+    async def order_trial(self, name: str, *, who: str | None = None) -> list[str]:
         """
         Let the next job go as a trial now, instead of when it is due.
 
@@ -86,15 +86,20 @@ class Controls:
                 requests, every `fleet.key_trial_s`.
             who: For the audit log; default: the person at this terminal.
 
+        Returns:
+            What else stands in the way of the trial, and must end first; empty where it goes.
+
         Raises:
             NotFound: Neither an open breaker nor a stop has that name; says which there are.
         """
         asked_by = who or audit.person()
         async with self.database.write() as connection:
-            if await trials.order_trial(connection, self.upstream, name, who=asked_by):
-                return
-            if await stops.order_trial(connection, self.upstream, name, who=asked_by):
-                return
+            ordered = await trials.order_trial(
+                connection, self.upstream, name, who=asked_by
+            ) or await stops.order_trial(connection, self.upstream, name, who=asked_by)
+        if ordered:
+            return await self._in_the_way(name)
+        async with self.database.read() as connection:
             broken = await breakers.all_breakers(connection, self.upstream)
             standing = [
                 one.cause for one in await stops.all_stops(connection, self.upstream) if not one.of_key
@@ -102,6 +107,12 @@ class Controls:
         names = [one.family for one in broken if one.state is BreakerState.OPEN] + standing
         there = f"these wait for one: {', '.join(names)}" if names else "nothing waits for one"
         raise NotFound(f"no trial can be ordered for {name!r:.80}; {there}")
+
+    async def _in_the_way(self, name: str) -> list[str]:
+        """What keeps an ordered trial from going, for people: the mode, and stops that are not due for a trial."""
+        gate = await self.gate()
+        mode = [] if gate.mode is switches.Mode.LIVE else [f"the switch mode at {gate.mode}"]
+        return mode + [f"the stop {cause}" for cause in gate.stops_not_due if cause != name]
 
     async def audit(self, *, limit: int = 20) -> list[Entry]:
         """

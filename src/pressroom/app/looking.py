@@ -56,10 +56,23 @@ class Looking:
             return (await views_of(connection, [found]))[0]
 
     async def jobs(
-        self, *, states: Sequence[JobState] = (), limit: int = 20, before: str | None = None
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        project: str | None = None,
+        reason: str | None = None,
+        limit: int = 20,
+        before: str | None = None,
     ) -> list[JobView]:
         """
-        Jobs, newest first; `before` is the last id of the page before.
+        Jobs, newest first.
+
+        Args:
+            states: Only jobs in one of these; empty for all.
+            project: Only jobs of this one.
+            reason: Only jobs in their state for this reason, such as `credits`.
+            limit: At most so many.
+            before: The last id of the page before.
 
         Raises:
             InvalidRequest: `limit` is below 1.
@@ -67,9 +80,10 @@ class Looking:
         if limit < 1:
             raise InvalidRequest("limit", limit, "1 or more")
         async with self.database.read() as connection:
-            return await views_of(
-                connection, await jobs.newest(connection, states=states, limit=limit, before=before)
+            found = await jobs.newest(
+                connection, states=states, project=project, reason=reason, limit=limit, before=before
             )
+            return await views_of(connection, found)
 
     async def outlook(self, view: JobView) -> Outlook:
         """Where a waiting job stands and when it will probably be done."""

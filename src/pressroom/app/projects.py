@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pressroom import audit
 from pressroom.access import projects
 from pressroom.access.projects import Project
+from pressroom.fleet import flows
 from pressroom.generation.admission import check_project
 from pressroom.telemetry import event_logger
 
@@ -27,9 +28,11 @@ class Projects:
     upstream: str
 
     async def projects(self) -> list[Project]:
-        """Every project that somebody has set, by name; all others have the defaults of `Project`."""
+        """Every project that somebody has set or that ever had a job, by name; these have the defaults of `Project`."""
         async with self.database.read() as connection:
-            return list((await projects.all_projects(connection)).values())
+            known = await projects.all_projects(connection)
+            met = await flows.projects_of(connection)
+        return [known.get(name, Project(name=name)) for name in sorted({*known, *met})]
 
     async def set_project(
         self,

@@ -49,8 +49,10 @@ class Recovery:
         """
         beating = await restoring.beating(self.database, within_s=self.settings.fleet.dead_after_s)
         if beating:
+            count = len(beating)
+            who_beats, whom = ("1 worker beats", "it") if count == 1 else (f"{count} workers beat", "them")
             raise Conflict(
-                f"{len(beating)} workers beat on this database ({', '.join(beating[:3])}); stop them, wait "
+                f"{who_beats} on this database ({', '.join(beating[:3])}); stop {whom}, wait "
                 f"{self.settings.fleet.dead_after_s:.0f} s, and repeat this"
             )
         from pressroom.engine import Engine

@@ -65,7 +65,9 @@ class App(Controls, Looking, Money, Projects, Recovery, Submitting):
         self.upstream = vendor.upstream
         self._vendor = vendor
         self.decisions = Decisions(database)
-        self._gates = GateCache(vendor.upstream, settings, fingerprint=_fingerprint_of(vendor))
+        self._gates = GateCache(
+            vendor.upstream, settings, fingerprint=_fingerprint_of(vendor), of_workers=True
+        )
         self._fallback = Fallback(database, settings=settings.fallback, gates=self._gates)
         self._waiters = Waiters()
         self._working = Working(

@@ -156,8 +156,9 @@ class Submitting:
                 return
             if await has_turn_at_once(connection, self.upstream, gate=gate, count=count):
                 return
+        places = "the one place is" if gate.limit == 1 else f"all {gate.limit} places are"
         raise Busy(
-            f"all {gate.limit} places are taken or spoken for, and the switch rate_limit_mode says reject; "
+            f"{places} taken or spoken for, and the switch rate_limit_mode says reject; "
             "try again in some seconds, or `pressroom switch set rate_limit_mode queue`"
         )
 

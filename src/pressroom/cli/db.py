@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pressroom.cli.output import FAILED, Json, print_json, say
+from pressroom.cli.output import FAILED, Json, counted, print_json, say
 from pressroom.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -63,8 +63,12 @@ def restored(
             print_json({"runs": done.runs, "jobs": done.jobs})
             return
         for upstream, count in done.jobs.items():
-            typer.echo(f"{count} jobs for {upstream} are held: restored")
-        say(f"{done.runs} runs were given up. Look with `pressroom jobs list --state held`, release with")
+            typer.echo(
+                f"{counted(count, 'job')} for {upstream} {'is' if count == 1 else 'are'} held: restored"
+            )
+        say(
+            f"{counted(done.runs, 'run')} given up. Look with `pressroom jobs list --state held`, release with"
+        )
         say("`pressroom jobs retry JOB…` or `pressroom jobs retry --reason restored`.")
 
     asyncio.run(with_app(work))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pressroom.cli.durations import seconds_of
-from pressroom.cli.output import FAILED, Json, print_json, say
+from pressroom.cli.output import FAILED, Json, counted, counted_are, print_json, say
 from pressroom.errors import InvalidInput, InvalidRequest
 
 if TYPE_CHECKING:
@@ -191,14 +191,14 @@ async def _carry_out(
         count = await app.decisions.count(selection)
         _ask(count, app.upstream, done, yes=yes)
         tally = await app.decisions.decide(decision, selection, on_each=lambda so_far: _tell(so_far, count))
-        say(f"{len(tally.decided)} jobs are {done}")
+        say(f"{counted_are(len(tally.decided), 'job')} {done}")
     for message in tally.refused.values():
         say(f"pressroom: {message}")
     return tally
 
 
 def _ask(count: int, upstream: str, done: str, *, yes: bool) -> None:
-    what = f"{count} jobs for {upstream} will be {done}"
+    what = f"{counted(count, 'job')} for {upstream} will be {done}"
     if yes or count == 0:
         return
     if not sys.stdin.isatty():

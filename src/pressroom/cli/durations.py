@@ -22,3 +22,9 @@ def seconds_of(text: str, option: str) -> float:
             f"{text!r} is not a length of time; write 90s, 30m, 2h or 7d", param_hint=option
         )
     return float(match[1]) * _SECONDS[match[2] or "s"]
+
+
+def about(seconds: float) -> str:
+    """A length of time in its largest whole unit, such as `45s`, `3m`, `2h` or `7d`; nothing is below none."""
+    unit = next((unit for unit in reversed(_SECONDS) if seconds >= _SECONDS[unit]), "s")
+    return f"{max(0, int(seconds // _SECONDS[unit]))}{unit}"

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pressroom.cli.output import say
+
 
 def emulator(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on loopback.")] = 8787,
@@ -40,7 +42,12 @@ def emulator(
         url_life_s=url_life or defaults.url_life_s,
     )
     try:
-        serve(options, host="127.0.0.1", port=port)
+        serve(
+            options,
+            host="127.0.0.1",
+            port=port,
+            on_listening=lambda url: say(f"the emulator answers at {url}, books in {options.books}"),
+        )
     except OSError as error:
         raise InvalidSettings(
             f"port {port} cannot be used ({error.strerror}); give another --port"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pressroom.cli import deciding
+from pressroom.cli.durations import about
 from pressroom.cli.output import Json, print_json, print_table, usd
 
 if TYPE_CHECKING:
@@ -21,12 +23,18 @@ cli.command()(deciding.cancel)
 cli.command()(deciding.retry)
 cli.command()(deciding.resolve)
 
+COLUMNS = ("job", "state", "reason", "stage", "project", "priority", "age", "images", "cost", "upstream")
+
 JobId = Annotated[str, typer.Argument(help="The job's id.", show_default=False)]
 
 
 @cli.command("list")
-def list_jobs(
+def list_jobs(  # noqa: PLR0917 - one parameter per option
     state: Annotated[list[str] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only jobs of this project.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Only jobs in their state for this reason, such as credits.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Jobs at most.")] = 20,
     before: Annotated[str | None, typer.Option(help="Continue after the last id of the page before.")] = None,
     as_json: Annotated[bool, Json] = False,
@@ -45,25 +53,28 @@ def list_jobs(
         raise InvalidRequest("state", ", ".join(state or []), "it is one of " + ", ".join(JobState)) from None
 
     async def work(app: App) -> None:
-        views = await app.jobs(states=states, limit=limit, before=before)
+        views = await app.jobs(states=states, project=project, reason=reason, limit=limit, before=before)
         if as_json:
             print_json([view.to_json() for view in views])
             return
-        rows = [
-            (
-                view.id,
-                view.state,
-                view.job.reason,
-                view.stage,
-                len(view.assets),
-                usd(view.cost_micros / 1e6),
-                view.job.upstream,
-            )
-            for view in views
-        ]
-        print_table(("job", "state", "reason", "stage", "images", "cost", "upstream"), rows)
+        print_table(COLUMNS, [_row(view) for view in views])
 
     _with_app(work)
+
+
+def _row(view: JobView) -> tuple[object, ...]:
+    return (
+        view.id,
+        view.state,
+        view.job.reason,
+        view.stage,
+        view.job.project,
+        view.job.priority,
+        about(time.time() - view.job.created_at / 1000),
+        len(view.assets),
+        usd(view.cost_micros / 1e6),
+        view.job.upstream,
+    )
 
 
 @cli.command()

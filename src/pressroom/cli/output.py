@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,12 @@ DONE, FAILED, WRONG_USAGE, NOT_NOW, CANNOT_TELL = 0, 1, 2, 3, 4
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
 
+OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a full or broken place to write to says. Disks of ours have said it as a `StorageError` or `DatabaseError` before."""
+
+CELL = 48
+"""Characters of a long text in a table."""
+
 Json = typer.Option("--json", help="Print one JSON value for programs.")
 
 
@@ -36,6 +43,21 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     for row in cells:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def shortened(text: str | None) -> str | None:
+    """A text cut to what a column of a table holds; `--json` has it whole."""
+    return text if text is None or len(text) <= CELL else text[: CELL - 1].rstrip() + "…"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 job`, `3 jobs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def counted_are(count: int, noun: str) -> str:
+    """`1 job is`, `3 jobs are`."""
+    return f"{counted(count, noun)} {'is' if count == 1 else 'are'}"
 
 
 def say(line: str) -> None:
@@ -66,6 +88,20 @@ def fail_politely() -> Iterator[None]:
         sys.exit(exit_code(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in OUTPUT_LOST:
+            raise
+        with suppress(OSError):  # standard error may lead to the same place
+            say(f"pressroom: the output cannot be written ({error.strerror})")
+        _discard_output()
+        sys.exit(FAILED)
+
+
+def _discard_output() -> None:
+    """Lead both streams nowhere, so that Python's own last flush succeeds."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def exit_code(error: PressroomError) -> int:

@@ -25,7 +25,7 @@ NONE, DEFAULT = "none", "default"
 @cli.command("list")
 def list_projects(as_json: Annotated[bool, Json] = False) -> None:
     """
-    List the projects that somebody has set; all others have weight 1 and no limit of their own.
+    List the projects that were set or have had jobs; all others have weight 1 and no limit of their own.
 
     Example: pressroom project list
     """

@@ -50,6 +50,7 @@ def _exit_code(found: Reconciliation) -> int:
 
 
 def _print(found: Reconciliation) -> None:
+    from pressroom.database import rfc3339
     from pressroom.spend.money import dollars
     from pressroom.spend.reconciliation import Verdict
 
@@ -64,19 +65,25 @@ def _print(found: Reconciliation) -> None:
         )
         return (name, *(dollars(micros) for micros in money), hour.verdict)
 
+    say(f"from {rfc3339(found.since)} to {rfc3339(found.until)}, whole hours")
     busy = [
         hour
         for hour in found.hours
         if hour.verdict is not Verdict.AGREES or hour.vendor_micros or hour.bought_micros
     ]
     head = ("hour", "vendor", "bought", "difference", "written off", "open", "uncertain", "verdict")
-    rows = [cells(hour.start.isoformat(timespec="minutes"), hour) for hour in busy]
+    rows = [cells(str(rfc3339(hour.start)), hour) for hour in busy]
     print_table(head, [*rows, cells("told hours", found.total)])
     for one in found.uncertain:
-        sent_at = one.sent_at.isoformat(timespec="seconds")
-        say(f"uncertain {one.job_id}, sent {sent_at}, {dollars(one.expected_micros)}: {one.suggests}")
+        say(
+            f"uncertain {one.job_id}, sent {rfc3339(one.sent_at)}, {dollars(one.expected_micros)}: {one.suggests}"
+        )
     if found.total.verdict is Verdict.VENDOR_HAS_MORE:
         keys = ", ".join(f"{key} {dollars(micros)}" for key, micros in sorted(found.vendor_by_key.items()))
         say(f"the vendor's sums by key: {keys}; other programs on the account count too")
+    if found.total.verdict is Verdict.CANNOT_TELL and not found.other_currencies:
+        say(
+            "every hour with purchases is too fresh: the vendor's report may be half an hour behind; ask again later"
+        )
     if found.other_currencies:
         say(f"the vendor bills in {', '.join(found.other_currencies)}; only USD can be compared")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pressroom.cli.amounts import TakesAmount
 from pressroom.cli.durations import seconds_of
 from pressroom.cli.output import FAILED, Json, print_json, print_table, say
 
@@ -30,7 +31,7 @@ def _group() -> None:
     """Budgets and spending."""
 
 
-@cli.command()
+@cli.command(cls=TakesAmount)
 def budget(
     scope: Annotated[
         str | None,
@@ -161,7 +162,7 @@ def check(as_json: Annotated[bool, Json] = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@cli.command()
+@cli.command(cls=TakesAmount)
 def topup(
     amount: Annotated[str | None, typer.Argument(help="US dollars that were added.")] = None,
     balance: Annotated[
@@ -187,13 +188,13 @@ def topup(
 
 
 def _say_balance(found: Balance | None) -> None:
-    from pressroom.database import at
+    from pressroom.database import rfc3339
     from pressroom.spend.money import dollars
 
     if found is None:
         say("balance not known: `pressroom spend topup --balance AMOUNT` states it")
         return
-    stated_at = at(found.stated_at).isoformat(timespec="minutes")
+    stated_at = rfc3339(found.stated_at)
     say(
         f"estimated balance {dollars(found.estimated_micros)}: {dollars(found.stated_micros)} stated {stated_at}, "
         f"{dollars(found.spent_micros)} spent since"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pressroom.cli.amounts import TakesAmount
 from pressroom.cli.durations import seconds_of
-from pressroom.cli.output import Json, print_json, print_table, say
+from pressroom.cli.output import Json, print_json, print_table, say, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,7 +47,7 @@ def list_switches(as_json: Annotated[bool, Json] = False) -> None:
     _with_app(work)
 
 
-@cli.command("set")
+@cli.command("set", cls=TakesAmount)
 def set_switch(
     name: Annotated[str, typer.Argument(help="mode, concurrency, batch or rate_limit_mode.")],
     value: Annotated[str, typer.Argument(help="What it takes, or `default`.")],
@@ -91,7 +92,7 @@ def audit(
             print_json(lines)
             return
         columns = ("at", "who", "action", "subject", "before", "after", "reason")
-        print_table(columns, [[line[column] for column in columns] for line in lines])
+        print_table(columns, [[shortened(line[column]) for column in columns] for line in lines])
 
     _with_app(work)
 
@@ -124,9 +125,9 @@ def _line(entry: Entry) -> dict[str, Any]:
 
 
 def _time(millis: int | None) -> str | None:
-    from pressroom.database import at
+    from pressroom.database import rfc3339
 
-    return None if millis is None else at(millis).isoformat(timespec="seconds")
+    return rfc3339(millis)
 
 
 def _with_app(work: Callable[[App], Awaitable[None]]) -> None:

@@ -53,7 +53,7 @@ def list_workers(as_json: Annotated[bool, Json] = False) -> None:
     Example: pressroom worker list
     """
     from pressroom.cli.opening import with_app
-    from pressroom.database import at
+    from pressroom.database import rfc3339
 
     async def work(app: App) -> None:
         known = await app.workers()
@@ -64,7 +64,7 @@ def list_workers(as_json: Annotated[bool, Json] = False) -> None:
                 one.upstream,
                 one.host,
                 one.pid,
-                at(one.beat_at).isoformat(timespec="seconds"),
+                rfc3339(one.beat_at),
             )
             for one in known
         ]

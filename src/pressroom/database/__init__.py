@@ -8,7 +8,7 @@ agree on what is due.
 from __future__ import annotations
 
 from pressroom.database.address import DatabaseAddress, prepare_home
-from pressroom.database.columns import Json, Micros, Millis, at, metadata, new_id, now_ms
+from pressroom.database.columns import Json, Micros, Millis, at, metadata, new_id, now_ms, rfc3339
 from pressroom.database.connections import Database
 from pressroom.database.translation import translated
 
@@ -23,5 +23,6 @@ __all__ = [
     "new_id",
     "now_ms",
     "prepare_home",
+    "rfc3339",
     "translated",
 ]

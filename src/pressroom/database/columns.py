@@ -46,6 +46,14 @@ def at(millis: int) -> datetime:
     return datetime.fromtimestamp(millis / 1000, UTC)
 
 
+def rfc3339(moment: int | datetime | None) -> str | None:
+    """A row's time, or an aware one, to the second and in UTC, such as `2026-11-20T08:00:00Z`; None stays None."""
+    if moment is None:
+        return None
+    shown = moment if isinstance(moment, datetime) else at(moment)
+    return shown.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 _ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _last_id = 0
 

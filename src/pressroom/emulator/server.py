@@ -15,7 +15,7 @@ from pressroom.emulator.app import create_app
 from pressroom.emulator.playing import TRANSPORT_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import AsyncIterator, Callable, Generator
 
     from pressroom.emulator.options import EmulatorOptions
 
@@ -53,6 +53,20 @@ class _Server(uvicorn.Server):
             if protocol.cycle is not None and not protocol.cycle.response_complete:
                 protocol.transport.abort()
         await super().shutdown(sockets)
+
+
+class _AloneServer(_Server):
+    """The same as a process of its own, which says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[str], None] | None) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started and sockets and self._on_listening is not None:
+            self._on_listening(_base_url(sockets[0]))
 
 
 class _EmbeddedServer(_Server):
@@ -141,9 +155,21 @@ async def run_embedded(
             await serving
 
 
-def serve(options: EmulatorOptions, host: str = "127.0.0.1", port: int = 8787) -> None:
+def serve(
+    options: EmulatorOptions,
+    host: str = "127.0.0.1",
+    port: int = 8787,
+    *,
+    on_listening: Callable[[str], None] | None = None,
+) -> None:
     """
     Run an emulator until SIGINT or SIGTERM.
+
+    Args:
+        options: How it behaves.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        on_listening: Called with its base URL once it answers.
 
     Raises:
         OSError: The port is taken.
@@ -152,4 +178,4 @@ def serve(options: EmulatorOptions, host: str = "127.0.0.1", port: int = 8787) -
     """
     # uvicorn raises the signals it has handled once more when it is done.
     with contextlib.closing(_listen(host, port)) as listener, contextlib.suppress(KeyboardInterrupt):
-        _Server(_config(options)).run(sockets=[listener])
+        _AloneServer(_config(options), on_listening).run(sockets=[listener])

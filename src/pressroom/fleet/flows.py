@@ -227,6 +227,12 @@ async def charge(connection: AsyncConnection, upstream: str, tags: Mapping[Unit,
         await connection.execute(_REBASE, {"of_upstream": upstream, "tag": now})
 
 
+async def projects_of(connection: AsyncConnection) -> list[str]:
+    """Every project that ever had a job, of any upstream, by name."""
+    found = await connection.execute(sa.select(flows.c.project).distinct().order_by(flows.c.project))
+    return list(found.scalars())
+
+
 _KNOWN: WeakKeyDictionary[AsyncEngine, set[tuple[str, str, str, str]]] = WeakKeyDictionary()
 """Flows that are known to be in a database for good; their rows are never removed."""
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pressroom.audit import PRESSROOM
 from pressroom.database import now_ms
-from pressroom.fleet import breakers, limit, stops, trials
+from pressroom.fleet import breakers, limit, stops, trials, workers
 from pressroom.fleet.breakers import BreakerState
 from pressroom.fleet.controls import changed, version_of
 from pressroom.fleet.switches import Batch, Mode, RateLimitMode, SwitchName, all_switches
@@ -59,6 +59,7 @@ class Gate:
         families: What breakers leave, of each family that ever failed; use `family`.
         reasons: For people: why `account` (key `""`) or a family is not open.
         stops_due: Causes of the stops that a trial now would try.
+        stops_not_due: Causes of the stops that no trial may try now.
         stop_trial_ms: Until the next trial of those.
     """
 
@@ -74,6 +75,7 @@ class Gate:
     families: Mapping[str, Flow] = field(default_factory=lambda: MappingProxyType({}))
     reasons: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     stops_due: tuple[str, ...] = ()
+    stops_not_due: tuple[str, ...] = ()
     stop_trial_ms: int = 0
 
     def family(self, name: str) -> Flow:
@@ -97,7 +99,12 @@ class Gate:
 
 
 async def read_gate(
-    connection: AsyncConnection, upstream: str, settings: Settings, *, fingerprint: str | None = None
+    connection: AsyncConnection,
+    upstream: str,
+    settings: Settings,
+    *,
+    fingerprint: str | None = None,
+    of_workers: bool = False,
 ) -> Gate:
     """
     Read everything anew.
@@ -107,11 +114,16 @@ async def read_gate(
         upstream: Whose.
         settings: Limits and waits.
         fingerprint: Of the key that would buy: a stop on another key says nothing about it. Without one, every stop counts.
+        of_workers: Go by the keys that live workers buy with instead, where there are any.
     """
     version = await version_of(connection, upstream)  # first: what changes meanwhile is read again
     now = (await connection.execute(sa.select(now_ms()))).scalar_one()
     switched = {one.name: one for one in await all_switches(connection, upstream)}
-    standing = [one for one in await stops.all_stops(connection, upstream) if one.holds_for(fingerprint)]
+    keys = frozenset() if fingerprint is None else frozenset({fingerprint})
+    if of_workers:
+        live_s = settings.fleet.dead_after_s
+        keys = await workers.keys_in_use(connection, upstream, within_s=live_s) or keys
+    standing = stops.standing_for(await stops.all_stops(connection, upstream), keys)
     broken = await breakers.all_breakers(connection, upstream)
     learned = await limit.all_learned(connection, upstream)
     value = switched[SwitchName.CONCURRENCY].value
@@ -130,6 +142,7 @@ async def read_gate(
         families={one.family: _family(one, now, settings) for one in broken},
         reasons=_reasons(standing, broken),
         stops_due=tuple(one.cause for one in standing) if account is Flow.TRIAL else (),
+        stops_not_due=tuple(one.cause for one in standing if not _is_due(one, now)),
         stop_trial_ms=int(settings.fleet.refused_trial_s * 1000),
     )
 
@@ -137,9 +150,12 @@ async def read_gate(
 def _account(standing: list[Stop], now: int) -> Flow:
     if not standing:
         return Flow.OPEN
-    # A refused key is tried by a free request, which lifts its stop (`generation.upkeep.key_watch`).
-    due = all(one.trial_at <= now and not one.of_key for one in standing)
-    return Flow.TRIAL if due else Flow.SHUT
+    return Flow.TRIAL if all(_is_due(one, now) for one in standing) else Flow.SHUT
+
+
+def _is_due(one: Stop, now: int) -> bool:
+    """Whether a trial may try it; a refused key is tried by a free request, which lifts its stop (`generation.upkeep.key_watch`)."""
+    return one.trial_at <= now and not one.of_key
 
 
 def _pauses(batch: Switch, account: Flow) -> bool:
@@ -186,11 +202,18 @@ class GateCache:
         upstream: Whose.
         settings: Limits and waits.
         fingerprint: Tells the key that this process would buy with now, where it has one.
+        of_workers: For who asks and does not buy: what counts is the keys of live workers, where there are any.
     """
 
     def __init__(
-        self, upstream: str, settings: Settings, *, fingerprint: Callable[[], str | None] | None = None
+        self,
+        upstream: str,
+        settings: Settings,
+        *,
+        fingerprint: Callable[[], str | None] | None = None,
+        of_workers: bool = False,
     ) -> None:
+        self._of_workers = of_workers
         self._upstream = upstream
         self._settings = settings
         self._fingerprint = fingerprint or (lambda: None)
@@ -209,6 +232,12 @@ class GateCache:
             ):
                 return gate
         read_at = time.monotonic()
-        gate = await read_gate(connection, self._upstream, self._settings, fingerprint=fingerprint)
+        gate = await read_gate(
+            connection,
+            self._upstream,
+            self._settings,
+            fingerprint=fingerprint,
+            of_workers=self._of_workers,
+        )
         self._kept = (gate, fingerprint, read_at)
         return gate

@@ -76,8 +76,8 @@ async def free_lost_slots(
     Returns:
         How many were freed.
     """
-    done = await connection.execute(
-        sa.update(attempts)
+    lost = (
+        sa.select(attempts.c.id)
         .where(
             attempts.c.upstream == upstream,
             attempts.c.slot.is_not(None),
@@ -86,6 +86,12 @@ async def free_lost_slots(
             < now_ms()
             - sa.case((attempts.c.generation_id.is_(None), int(life_s * 1000)), else_=int(pending_s * 1000)),
         )
-        .values(slot=None)
+        .order_by(attempts.c.id)
+        .with_for_update(
+            skip_locked=True
+        )  # who holds one is learning its end; the next round sees what is left
     )
-    return done.rowcount
+    ids = list((await connection.execute(lost)).scalars())
+    if ids:
+        await connection.execute(sa.update(attempts).where(attempts.c.id.in_(ids)).values(slot=None))
+    return len(ids)

@@ -21,7 +21,7 @@ from pressroom.notify.outbox import tell
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -71,9 +71,21 @@ class Stop:
         """Whether it is a key that is refused."""
         return self.cause.startswith(_KEY)
 
-    def holds_for(self, fingerprint: str | None) -> bool:
-        """Whether it holds for purchases with that key; without one, every stop does."""
-        return fingerprint is None or not self.of_key or self.cause == key_cause(fingerprint)
+
+def standing_for(found: Iterable[Stop], fingerprints: Collection[str]) -> list[Stop]:
+    """
+    Those stops that hold while purchases are made with any of these keys.
+
+    A key's counts only where every one of them is stopped; without any key all stops count.
+    """
+    everything = list(found)
+    causes = {key_cause(one) for one in fingerprints}
+    stopped = {one.cause for one in everything if one.of_key}
+    return [
+        one
+        for one in everything
+        if not one.of_key or not causes or (causes <= stopped and one.cause in causes)
+    ]
 
 
 _STANDING = sa.select(stops).where(stops.c.upstream == sa.bindparam("of_upstream")).order_by(stops.c.since)

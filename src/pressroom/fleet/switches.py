@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from pressroom import audit
 from pressroom.audit import PRESSROOM
-from pressroom.database import now_ms
+from pressroom.database import now_ms, rfc3339
 from pressroom.errors import InvalidRequest
 from pressroom.fleet.controls import changed
 from pressroom.fleet.tables import switches
@@ -220,16 +220,21 @@ async def set_switch(
     switch, value = parsed(name, value, account_limit=account_limit)
     if for_s is not None and not 0 < for_s <= LONGEST_S:
         raise InvalidRequest("for", for_s, "more than no time and at most ten years")
+    if for_s is not None and value == DEFAULT:
+        allowed = f"{DEFAULT} has no end: leave it out, or set the value that shall act for so long"
+        raise InvalidRequest("for", for_s, allowed)
     await changed(connection, upstream)
     before = {one.name: one.value for one in await all_switches(connection, upstream)}[switch]
     rows = [switch + _OWN] if who == PRESSROOM else [switch, switch + _OWN]
     await connection.execute(
         sa.delete(switches).where(switches.c.upstream == upstream, switches.c.name.in_(rows))
     )
+    until: int | None = None
     if value != DEFAULT:
-        expires_at = None if for_s is None else now_ms() + int(for_s * 1000)
+        ends = None if for_s is None else now_ms() + int(for_s * 1000)
         row = {"upstream": upstream, "name": rows[0], "value": value, "set_by": who, "reason": reason}
-        await connection.execute(sa.insert(switches).values(**row, set_at=now_ms(), expires_at=expires_at))
+        made = sa.insert(switches).values(**row, set_at=now_ms(), expires_at=ends)
+        until = (await connection.execute(made.returning(switches.c.expires_at))).scalar_one()
     await audit.record(
         connection,
         upstream=upstream,
@@ -237,7 +242,7 @@ async def set_switch(
         action="switch.set",
         subject=switch,
         before=before,
-        after=value,
+        after=value if until is None else f"{value} until {rfc3339(until)}",
         reason=reason,
     )
     log.info("switch.set", switch=switch, value=value, who=who)

@@ -18,6 +18,7 @@ workers = sa.Table(
     sa.Column("beat", sa.BigInteger, nullable=False),
     sa.Column("beat_at", Millis, nullable=False),
     sa.Column("started_at", Millis, nullable=False),
+    sa.Column("key_fingerprint", sa.Text),  # of the key that it buys with, as soon as it has looked
     sa.Index("workers_by_state", "upstream", "state"),
 )
 

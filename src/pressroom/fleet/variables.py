@@ -12,14 +12,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pressroom.database import now_ms
 from pressroom.errors import InvalidRequest, InvalidSettings
-from pressroom.fleet.switches import Mode, SwitchName, set_switch
+from pressroom.fleet.switches import DEFAULT, Mode, SwitchName, all_switches, set_switch
 from pressroom.fleet.tables import variables
+from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pressroom.database import Database
     from pressroom.settings import Settings
+
+log = event_logger(__name__)
 
 FALLBACK, ENABLED = "IDEOGRAM_FALLBACK", "IDEOGRAM_ENABLED"
 
@@ -59,23 +64,45 @@ async def apply(database: Database, upstream: str, settings: Settings) -> list[s
         async with database.write() as connection:
             new = [name for name in SWITCH_OF if name in values]
             new = [name for name in new if await _differs(connection, upstream, name, values[name])]
-            for switch in dict.fromkeys(SWITCH_OF[name] for name in new):
-                said = next(name for name in reversed(new) if SWITCH_OF[name] is switch)
-                await set_switch(
-                    connection,
-                    upstream,
-                    switch,
-                    _mode(values) if switch is SwitchName.MODE else values[said],
-                    who=f"environment {said}",
-                    reason=f"{said} is {values[said]}",
-                    account_limit=settings.fleet.account_limit,
-                )
+            changes = await _set_switches(connection, upstream, new, values, settings)
     except InvalidRequest as error:
         raise InvalidSettings(f"a variable cannot be applied: {error}") from error
+    for change in changes:
+        log.warning("variable.applied", **change)
     return new
 
 
-def _mode(values: dict[str, str]) -> Mode:
+async def _set_switches(
+    connection: AsyncConnection,
+    upstream: str,
+    new: Sequence[str],
+    values: Mapping[str, str],
+    settings: Settings,
+) -> list[dict[str, str]]:
+    """Set them; what that changed for the fleet, and how to undo it."""
+    before = {one.name: one.value or DEFAULT for one in await all_switches(connection, upstream)}
+    changes = []
+    for switch in dict.fromkeys(SWITCH_OF[name] for name in new):
+        said = next(name for name in reversed(new) if SWITCH_OF[name] is switch)
+        value = str(_mode(values)) if switch is SwitchName.MODE else values[said]
+        await set_switch(
+            connection,
+            upstream,
+            switch,
+            value,
+            who=f"environment {said}",
+            reason=f"{said} is {values[said]}",
+            account_limit=settings.fleet.account_limit,
+        )
+        if value != before[switch]:
+            undo = f"pressroom switch set {switch} {before[switch]}"
+            changes.append(
+                {"variable": said, "switch": switch, "before": before[switch], "after": value, "undo": undo}
+            )
+    return changes
+
+
+def _mode(values: Mapping[str, str]) -> Mode:
     """Both variables speak about one switch: the stricter one counts."""
     if values.get(ENABLED) == "false":
         return Mode.DISABLED

@@ -43,6 +43,7 @@ class Worker:
     beat: int
     beat_at: int
     started_at: int
+    key_fingerprint: str | None = None
 
 
 async def register(connection: AsyncConnection, worker_id: str, *, upstream: str, version: str) -> None:
@@ -90,6 +91,26 @@ async def beating(connection: AsyncConnection, upstream: str, *, within_s: float
         .limit(1)
     )
     return found.first() is not None
+
+
+async def note_key(connection: AsyncConnection, worker_id: str, fingerprint: str) -> None:
+    """Say which key it buys with from now on."""
+    await connection.execute(
+        sa.update(workers).where(workers.c.id == worker_id).values(key_fingerprint=fingerprint)
+    )
+
+
+async def keys_in_use(connection: AsyncConnection, upstream: str, *, within_s: float) -> frozenset[str]:
+    """Fingerprints of the keys that workers buy with which have beaten within `within_s` seconds of the database's clock."""
+    found = await connection.execute(
+        sa.select(workers.c.key_fingerprint).where(
+            workers.c.upstream == upstream,
+            workers.c.state == WorkerState.LIVE,
+            workers.c.beat_at > now_ms() - int(within_s * 1000),
+            workers.c.key_fingerprint.is_not(None),
+        )
+    )
+    return frozenset(found.scalars())
 
 
 async def mark_dead(connection: AsyncConnection, worker: Worker) -> bool:

@@ -258,12 +258,22 @@ async def get_one_or_none(connection: AsyncConnection, job_id: str) -> Job | Non
 
 
 async def newest(
-    connection: AsyncConnection, *, states: Sequence[JobState] = (), limit: int, before: str | None = None
+    connection: AsyncConnection,
+    *,
+    states: Sequence[JobState] = (),
+    project: str | None = None,
+    reason: str | None = None,
+    limit: int,
+    before: str | None = None,
 ) -> list[Job]:
     """Jobs, newest first; `before` continues after the last id of the page before."""
     query = sa.select(jobs).order_by(jobs.c.id.desc()).limit(limit)
     if states:
         query = query.where(jobs.c.state.in_(states))
+    if project is not None:
+        query = query.where(jobs.c.project == project)
+    if reason is not None:
+        query = query.where(jobs.c.reason == reason)
     if before is not None:
         query = query.where(jobs.c.id < before)
     return [job_of(row) for row in (await connection.execute(query)).mappings()]

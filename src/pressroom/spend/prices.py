@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from pressroom.errors import NotSent, Unavailable, VendorError
 from pressroom.ideogram import OPERATIONS, table_price
-from pressroom.spend.attempts import Price
 from pressroom.spend.money import MOST_MICROS
+from pressroom.spend.reservations import Price
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Prices:
         if not OPERATIONS[call.operation].dry_run:
             return _Known(price=self._table(call), until=time.monotonic() + self._life_s)
         quote = await self._quote_or_none(call) if time.monotonic() >= self._ask_from else None
-        if quote is None or quote.most_usd_micros > MOST_MICROS:
+        if quote is None or not _is_credible(quote, call):
             return _Known(price=self._table(call), until=time.monotonic() + UNQUOTED_S)
         return _Known(price=self._quoted(quote), until=time.monotonic() + self._life_s)
 
@@ -108,3 +108,10 @@ class Prices:
 
     def _with_margin(self, micros: int) -> int:
         return ceil(micros * (1 + self._margin))
+
+
+def _is_credible(quote: PriceQuote, call: Call) -> bool:
+    """Nothing that the list has a price for is free: believed, a quote of $0 would let purchases pass every budget."""
+    if quote.usd_micros == 0 and table_price(call).micros > 0:
+        return False
+    return quote.most_usd_micros <= MOST_MICROS

@@ -78,6 +78,8 @@ async def reconcile(
     total = _hour(ours, theirs, begin, told, fresh=told == begin)
     verdict = Verdict.CANNOT_TELL if currencies else _overall(total, hours)
     return Reconciliation(
+        since=at(begin * HOUR_MS),
+        until=at(end * HOUR_MS),
         total=_with(total, verdict),
         hours=[_with(hour, Verdict.CANNOT_TELL) for hour in hours] if currencies else hours,
         uncertain=[_evidence(one, ours, theirs, told=0 if currencies else told) for one in ours.unknown],
@@ -146,9 +148,11 @@ def _hour(ours: Sent, theirs: Mapping[int, int], begin: int, end: int, *, fresh:
 
 
 def _overall(total: Hour, hours: Sequence[Hour]) -> Verdict:
-    """Sums that agree do not hide hours that do not."""
+    """Sums that agree do not hide hours that do not, nor that only hours without a purchase could be told."""
     if total.verdict is not Verdict.AGREES:
         return total.verdict
+    if total.empty and not all(hour.empty for hour in hours):
+        return Verdict.CANNOT_TELL
     differing = [h for h in hours if h.verdict in {Verdict.VENDOR_HAS_MORE, Verdict.WE_HAVE_MORE}]
     return (
         max(differing, key=lambda hour: abs(hour.difference_micros)).verdict if differing else total.verdict

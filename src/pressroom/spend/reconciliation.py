@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
+from pressroom.database import rfc3339
+from pressroom.spend.money import usd
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -24,7 +27,7 @@ class Verdict(StrEnum):
     TOO_FRESH = "too fresh to tell"
     """The report may not be complete yet."""
     CANNOT_TELL = "cannot tell"
-    """The vendor bills in another currency."""
+    """The vendor bills in another currency, or no hour with purchases is old enough to be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,19 @@ class Hour:
     open_micros: int
     uncertain_micros: int
     verdict: Verdict
+
+    @property
+    def empty(self) -> bool:
+        """Whether neither the vendor nor we know of any purchase in it."""
+        return not any(
+            (
+                self.vendor_micros,
+                self.bought_micros,
+                self.written_off_micros,
+                self.open_micros,
+                self.uncertain_micros,
+            )
+        )
 
     @property
     def difference_micros(self) -> int:
@@ -80,6 +96,8 @@ class Reconciliation:
     The comparison.
 
     Attributes:
+        since: Aware, the first moment of the window.
+        until: Aware, where it ends: a whole hour.
         total: Over the hours that can be told; its verdict is the answer.
         hours: Oldest first.
         uncertain: Oldest first.
@@ -87,6 +105,8 @@ class Reconciliation:
         other_currencies: Currencies other than USD in the report.
     """
 
+    since: datetime
+    until: datetime
     total: Hour
     hours: list[Hour]
     uncertain: list[Evidence]
@@ -94,8 +114,10 @@ class Reconciliation:
     other_currencies: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """For programs: money in micro-dollars, times in RFC 3339."""
+        """For programs: money in US dollars, times in RFC 3339."""
         return {
+            "since": rfc3339(self.since),
+            "until": rfc3339(self.until),
             "verdict": self.total.verdict,
             "total": _json(self.total),
             "hours": [_json(hour) for hour in self.hours],
@@ -103,16 +125,25 @@ class Reconciliation:
                 {
                     "job": one.job_id,
                     "attempt": one.attempt_id,
-                    "sent_at": one.sent_at.isoformat(),
-                    "expected_micros": one.expected_micros,
+                    "sent_at": rfc3339(one.sent_at),
+                    "expected_usd": usd(one.expected_micros),
                     "suggests": one.suggests,
                 }
                 for one in self.uncertain
             ],
-            "vendor_by_key": self.vendor_by_key,
+            "vendor_by_key_usd": {key: usd(micros) for key, micros in self.vendor_by_key.items()},
             "other_currencies": self.other_currencies,
         }
 
 
 def _json(hour: Hour) -> dict[str, Any]:
-    return {**hour.__dict__, "start": hour.start.isoformat(), "difference_micros": hour.difference_micros}
+    return {
+        "start": rfc3339(hour.start),
+        "vendor_usd": usd(hour.vendor_micros),
+        "bought_usd": usd(hour.bought_micros),
+        "difference_usd": usd(hour.difference_micros),
+        "written_off_usd": usd(hour.written_off_micros),
+        "open_usd": usd(hour.open_micros),
+        "uncertain_usd": usd(hour.uncertain_micros),
+        "verdict": hour.verdict,
+    }

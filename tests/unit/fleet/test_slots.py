@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+import sqlalchemy as sa
 from tests.support.rows import add_attempt, add_job
 
-from pressroom.database import now_ms
+from pressroom.database import Database, DatabaseAddress, now_ms
 from pressroom.fleet.slots import free_lost_slots, free_slots
+from pressroom.settings import Settings
 from pressroom.spend import attempts
 from pressroom.spend.attempts import AttemptState
 
@@ -74,3 +78,27 @@ async def test_the_lost_places_of_another_upstream_are_left_alone(sqlite_databas
             connection, 0, state=AttemptState.SENDING, sending_at=now_ms() - 10**6, upstream="api.example:443"
         )
         assert await free_lost_slots(connection, "emulator", life_s=180, pending_s=900) == 0
+
+
+@pytest.fixture
+async def postgres_database(upgraded_postgres, tmp_path):
+    settings = Settings.load(home=tmp_path, database_url=upgraded_postgres)
+    opened = Database(DatabaseAddress.parse(settings), settings.database)
+    yield opened
+    await opened.close()
+
+
+async def test_a_lost_place_whose_attempt_is_being_changed_is_left_to_the_next_round(postgres_database):
+    """Whoever locks several attempts waits for none; on SQLite there is one writer anyway."""
+    database = postgres_database
+    lost = {"state": AttemptState.SENDING, "sending_at": now_ms() - 10**6}
+    async with database.write() as connection:
+        first, second = [await _take(connection, slot, **lost) for slot in (0, 1)]
+    rows = attempts.attempts
+    async with database.write() as settling:
+        await settling.execute(sa.select(rows.c.id).where(rows.c.id == first).with_for_update())
+        async with asyncio.timeout(5), database.write() as connection:
+            assert await free_lost_slots(connection, "emulator", life_s=180, pending_s=900) == 1
+    async with database.read() as connection:
+        found = await connection.execute(sa.select(rows.c.id, rows.c.slot))
+        assert {first: 0, second: None} == {row.id: row.slot for row in found}

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from pressroom.ideogram import Call, Ideogram, ImageRequest, Wire, route, table_price
-from pressroom.spend.attempts import Price
 from pressroom.spend.prices import Prices
+from pressroom.spend.reservations import Price
 
 QUOTE = {"object": "price_quote", "usd_micros": 41_000, "qualifier": "exact", "currency": "usd"}
 
@@ -121,6 +121,8 @@ async def test_a_quote_whose_life_is_over_is_asked_for_again(vendor, client):
         (401, {"error": "no"}),
         (200, {"data": []}),
         (200, {**QUOTE, "usd_micros": -1}),
+        (200, {**QUOTE, "usd_micros": 0}),
+        (200, {**QUOTE, "usd_micros": 0, "qualifier": "estimate", "upper_bound_usd_micros": 9}),
         (200, {**QUOTE, "usd_micros": 2**63 - 1}),
         (429, {}),
     ],

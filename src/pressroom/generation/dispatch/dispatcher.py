@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from pressroom.generation.dispatch.turns import Turn
     from pressroom.generation.jobs import Job
     from pressroom.settings import Settings
-    from pressroom.spend.attempts import Price
     from pressroom.spend.prices import Prices
+    from pressroom.spend.reservations import Price
 
 log = event_logger(__name__)
 

@@ -14,8 +14,8 @@ from pressroom.fleet.slots import free_slots
 from pressroom.fleet.tables import controls, flows
 from pressroom.generation.jobs import HeldFor, JobState, begin, transition
 from pressroom.generation.upkeep.expiry import cancel
-from pressroom.spend.attempts import Reservation, reserve_many
 from pressroom.spend.budgets import OverBudget, Wanted, set_aside
+from pressroom.spend.reservations import Reservation, reserve_many
 from pressroom.telemetry import event_logger
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pressroom.fleet.gate import Gate
     from pressroom.generation.dispatch.turns import Shares, Turn
     from pressroom.generation.jobs import Job
-    from pressroom.spend.attempts import Price
+    from pressroom.spend.reservations import Price
 
 log = event_logger(__name__)
 

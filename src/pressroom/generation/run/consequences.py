@@ -100,8 +100,9 @@ async def of_sale(connection: AsyncConnection, run: Run) -> None:
     await alone(connection, upstream)
     await end_trial(connection, run, Verdict.BOUGHT)
     sent = (await connection.execute(_SENT, {"of_attempt": run.attempt.id})).one()
-    for standing in await stops.all_stops(connection, upstream):
-        if standing.holds_for(run.attempt.key_fingerprint or "") and standing.since <= sent.at:
+    ours = run.attempt.key_fingerprint or ""
+    for standing in stops.standing_for(await stops.all_stops(connection, upstream), [ours]):
+        if standing.since <= sent.at:
             await stops.lift(connection, upstream, standing.cause)
 
 

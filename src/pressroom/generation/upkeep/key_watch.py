@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from pressroom.database import now_ms
 from pressroom.errors import PressroomError
-from pressroom.fleet import stops
+from pressroom.fleet import stops, workers
 from pressroom.fleet.leases import take_lease
 from pressroom.fleet.stops import key_cause
 from pressroom.fleet.tables import stops as stop_rows
@@ -81,6 +81,7 @@ class KeyWatch:
         self._settings = settings
         self._holder = holder
         self._welcome_due = False
+        self._noted: str | None = None
         self._try_at: dict[str, float] = {}
         self._heal_at = 0.0
         self._probe_at = 0.0
@@ -104,6 +105,7 @@ class KeyWatch:
         """
         if self._file is not None and await self._file.look():
             self._welcome_due = True
+        await self._note()
         due = await self._read_stops()
         if self._welcome_due:
             await self._go_on(self._keys.current().fingerprint)
@@ -112,6 +114,14 @@ class KeyWatch:
             await self._try(fingerprint)
         await self._heal(doubted=doubted)
         await self._close_replaced()
+
+    async def _note(self) -> None:
+        """Have the fleet know which key is bought with here: callers go by the keys of workers."""
+        fingerprint = self._keys.current().fingerprint
+        if fingerprint != self._noted:
+            async with self._database.write() as connection:
+                await workers.note_key(connection, self._holder, fingerprint)
+            self._noted = fingerprint
 
     async def _read_stops(self) -> list[str]:
         """Learn which keys are stopped; those that are here and were stopped long enough ago to be tried."""

@@ -120,7 +120,7 @@ class Releases:
             due = {
                 one.cause for one in await stops.all_stops(connection, self._upstream) if one.trial_at <= now
             }
-            batch = not await _paused_by_a_person(connection, self._upstream)
+            batch = not await paused_by_a_person(connection, self._upstream)
             if not due or await self._anybody_waits(connection, batch=batch):
                 return
         for reason, cause in _CAUSES.items():
@@ -187,8 +187,8 @@ class Releases:
             return await release_held(connection, self._upstream, reason, limit=most, batch=batch)
 
 
-async def _paused_by_a_person(connection: AsyncConnection, upstream: str) -> bool:
-    """Our own pause, for missing credits, lets a trial pass."""
+async def paused_by_a_person(connection: AsyncConnection, upstream: str) -> bool:
+    """Whether a person has paused batches; our own pause, for missing credits, lets a trial pass."""
     switched = {one.name: one for one in await all_switches(connection, upstream)}[SwitchName.BATCH]
     return switched.value == Batch.PAUSED and switched.set_by != PRESSROOM
 

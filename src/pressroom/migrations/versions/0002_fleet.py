@@ -196,6 +196,7 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("needs_micros", sa.BigInteger(), nullable=True))
     op.add_column("jobs", sa.Column("fallback", sa.Text(), nullable=True))
     op.add_column("jobs", sa.Column("placeholder_served", sa.BigInteger(), nullable=True))
+    op.add_column("workers", sa.Column("key_fingerprint", sa.Text(), nullable=True))
     op.drop_index("jobs_waiting", table_name="jobs", sqlite_where=sa.text("state = 'queued'"))
     op.create_index(
         "jobs_in_time",
