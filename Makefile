@@ -10,8 +10,8 @@ DEV := .venv/dev-is-installed
 demo: $(RUNTIME)  ## Take one prompt through the whole pipeline and show image, record and cost.
 	$(BIN)/python examples/demo.py
 
-test: $(DEV)  ## Every test but the slow ones.
-	$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
+test: $(DEV)  ## Every test but the slow ones; four at a time, since many of them wait for a lease or a server.
+	$(BIN)/pytest -n 4 -m "not slow" $(ARGS)
 
 check: $(DEV)  ## Format, lint, types, imports.
 	$(BIN)/ruff format --check .

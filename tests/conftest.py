@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.support.parts import needs
@@ -91,13 +92,29 @@ def empty_postgres(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop_database(name)
 
 
+@pytest.fixture(scope="session")
+def spare_databases() -> list[str]:
+    """Names of upgraded Postgres databases that tests before have left empty."""
+    return []
+
+
 @pytest.fixture
-def upgraded_postgres(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """Address of an upgraded database on the Postgres server."""
-    name = f"test_{uuid4().hex}"
-    postgres.create_database(name, template=postgres_template)
+def upgraded_postgres(
+    postgres: PostgresServer, postgres_template: str, spare_databases: list[str]
+) -> Iterator[str]:
+    """Address of an upgraded, empty database on the Postgres server."""
+    if spare_databases:
+        name = spare_databases.pop()
+    else:
+        name = f"test_{uuid4().hex}"
+        postgres.create_database(name, template=postgres_template)
     yield postgres.url(name)
-    postgres.drop_database(name)
+    try:
+        postgres.empty(name)
+    except psycopg.Error:  # the test has taken it or its server away
+        postgres.drop_database(name)
+    else:
+        spare_databases.append(name)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

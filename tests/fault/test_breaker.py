@@ -70,6 +70,7 @@ def test_an_outage_stops_purchases_until_a_trial_is_bought(rig):
     assert kinds == ["breaker.opened", "breaker.closed"]
 
 
+@pytest.mark.slow
 @databases("postgres")
 def test_trials_become_rare_where_each_may_have_cost_money(rig):
     """The vendor answers the probe and loses purchases: a few trials, then one an hour, or by a person's order."""
@@ -95,6 +96,7 @@ def test_trials_become_rare_where_each_may_have_cost_money(rig):
     assert (states.count("uncertain: lost answer"), states.count("completed")) == (5, 3)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_during_a_trial_leaves_the_breaker_able_to_try_again(rig):
     """Its trial ends as uncertain; a later one, of another worker, closes it."""
     rig.place.values = {"breaker": {"failures": 2}, "fleet": {"concurrency": 1}}

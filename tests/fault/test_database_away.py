@@ -13,6 +13,8 @@ LOST = "uncertain: lost answer"
 PATIENT = {"dead_after_s": 2.0, "fresh_s": 1.0}
 """So that a busy machine is not taken for a dead worker, where the test says that nobody dies."""
 
+pytestmark = pytest.mark.slow
+
 ON_POSTGRES = pytest.mark.parametrize("kind", ["postgres"], indirect=True)
 
 
@@ -72,8 +74,8 @@ def test_a_server_that_is_away_for_several_leases_kills_nobody(rig, server):
     [
         "hang",
         "lost",
-        pytest.param("reset", marks=pytest.mark.slow),
-        pytest.param("deaf", marks=pytest.mark.slow),
+        "reset",
+        "deaf",
     ],
 )
 def test_a_worker_cut_off_from_the_database_buys_nothing_and_comes_back(rig, server, how):

@@ -16,7 +16,9 @@ EAGER = {
 }
 """Settings with which an outage is over a second after the vendor is back."""
 
-DATABASES = pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
+DATABASES = pytest.mark.parametrize(
+    "kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def keys_of_attempts(rig, state="bought"):
     return {row["key_fingerprint"] for row in rows}
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
 def test_a_revoked_key_makes_jobs_wait_and_a_new_one_in_the_file_lets_them_go_on(rig, key_file):
     """Two workers in the middle of a queue: one refusal each at most per request on its way, no job fails."""
     workers = [rig.start(), rig.start()]

@@ -10,6 +10,8 @@ import pytest
 from tests.support.place import WAIT_S, until
 from tests.support.tables import SQLITE
 
+pytestmark = pytest.mark.slow
+
 LOST = "uncertain: lost answer"
 
 

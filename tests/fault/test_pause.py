@@ -58,7 +58,10 @@ PAUSES = [
 
 @pytest.mark.parametrize(
     ("kind", "pause"),
-    [(pause.kind, pause) for pause in PAUSES],
+    [
+        pytest.param(pause.kind, pause, marks=pytest.mark.slow if pause.kind == "postgres" else ())
+        for pause in PAUSES
+    ],
     ids=[f"{pause.kind}-{pause.wire}-{pause.point}" for pause in PAUSES],
     indirect=["kind"],
 )
@@ -76,7 +79,7 @@ def test_a_paused_owner_is_shut_out(rig, pause):
     assert rig.bought_for(job) == ends[state]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
 def test_an_owner_resumed_while_another_worker_is_buying_leaves_that_purchase_alone(rig):
     """The attempt is the other worker's by then: to call it unsold would buy the picture twice."""
     owner, job = rig.paused("run.purchasing")
@@ -90,7 +93,7 @@ def test_an_owner_resumed_while_another_worker_is_buying_leaves_that_purchase_al
     assert rig.bought_for(job) == 1
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
 def test_both_workers_go_on_together_after_a_pause(rig):
     """A worker that was taken for dead counts as alive again, and new jobs come home whoever takes them."""
     owner, _ = rig.paused("run.polled")

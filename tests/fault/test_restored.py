@@ -10,7 +10,9 @@ from pressroom.generation.decisions import Decision
 from pressroom.generation.jobs import HeldFor, JobState
 from pressroom.generation.selections import Selection
 
-DATABASES = pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
+DATABASES = pytest.mark.parametrize(
+    "kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
 
 
 def restored(rig):

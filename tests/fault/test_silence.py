@@ -12,6 +12,8 @@ from pressroom.errors import DatabaseUnavailable
 from pressroom.generation.dispatch.dispatcher import LOCK
 from pressroom.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", ["postgres"], indirect=True)
 def test_the_server_takes_the_dispatchers_lock_from_a_process_that_is_silent(rig):

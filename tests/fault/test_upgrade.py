@@ -15,15 +15,15 @@ from tests.support.processes import Spares, Workers
 LOST = "uncertain: lost answer"
 OLDER = "1"
 
-SLOW = pytest.mark.slow
+pytestmark = pytest.mark.slow
 
 
 def on(*params):
-    """The databases of a test; the other one of each pair is in the slow suite."""
+    """The databases of a test."""
     return pytest.mark.parametrize("kind", params, indirect=True)
 
 
-@on("sqlite", pytest.param("postgres", marks=SLOW))
+@on("sqlite", "postgres")
 def test_an_older_worker_that_ends_in_order_leaves_the_rest_to_a_newer_one(rig):
     """What it has begun it finishes or hands on, and the newer one starts it under its own version."""
     rig.emulator.control.settings(time_scale=0.05)
@@ -36,7 +36,7 @@ def test_an_older_worker_that_ends_in_order_leaves_the_rest_to_a_newer_one(rig):
     assert len(rig.ledger()) == 16
 
 
-@on("postgres", pytest.param("sqlite", marks=SLOW))
+@on("postgres", "sqlite")
 def test_an_older_worker_that_is_killed_leaves_its_runs_to_a_newer_one(rig):
     """They were for its version alone; now nobody has that version, so the rows begin new runs."""
     rig.emulator.control.settings(time_scale=0.05)
@@ -49,7 +49,6 @@ def test_an_older_worker_that_is_killed_leaves_its_runs_to_a_newer_one(rig):
     assert states.count("completed") >= 4
 
 
-@SLOW
 @on("sqlite", "postgres")
 def test_every_worker_is_replaced_one_after_the_other_while_jobs_flow(rig):
     """The fleet never stands still, and a newer worker's runs are never begun by an older one."""
@@ -97,7 +96,7 @@ def submit_as_before(place: Place, source, count):
     return [json.loads(command.communicate(timeout=WAIT_S)[0])["id"] for command in commands]
 
 
-@pytest.mark.parametrize("older_rig", ["postgres", pytest.param("sqlite", marks=SLOW)], indirect=True)
+@pytest.mark.parametrize("older_rig", ["postgres", "sqlite"], indirect=True)
 def test_the_schema_step_is_applied_under_workers_of_the_version_before(older_rig: Rig, older_source):
     """Real code of then: it goes on while the step is in place, and new workers take over what it leaves."""
     rig = older_rig

@@ -92,6 +92,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+_END_OTHERS = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+_DELETE_ALL = """
+DO $$
+DECLARE one record;
+BEGIN
+    PERFORM 'public.jobs'::regclass;  -- a test may have moved it away
+    SET LOCAL session_replication_role = replica;  -- no order among tables that refer to each other
+    FOR one IN
+        SELECT schemaname, tablename FROM pg_tables
+        WHERE schemaname IN ('public', 'dbos') AND tablename NOT IN ('alembic_version', 'dbos_migrations')
+    LOOP
+        EXECUTE format('DELETE FROM %I.%I', one.schemaname, one.tablename);
+    END LOOP;
+END $$
+"""
+
+
 @dataclass
 class PostgresServer:
     """A server of ours. It keeps its port over restarts."""
@@ -136,6 +157,17 @@ class PostgresServer:
     def drop_database(self, name: str) -> None:
         """Remove a database, ending every connection to it."""
         self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def empty(self, name: str) -> None:
+        """
+        Take every row out of an upgraded database, ending every other connection to it; ten times faster than a copy.
+
+        Raises:
+            psycopg.Error: It is gone, or not as it was.
+        """
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            connection.execute(_END_OTHERS)
+            connection.execute(_DELETE_ALL)
 
     def initialise(self) -> None:
         """Make the cluster."""

@@ -13,11 +13,13 @@ HEAD = "0002"
 
 
 def current(connection: sa.Connection) -> str | None:
-    """The step this database is at; None for an empty one."""
-    from alembic.runtime.migration import MigrationContext
+    """The step this database is at; None for an empty one. Read without Alembic, which takes a quarter of a second to load."""
+    import sqlalchemy as sa
 
-    revision: str | None = MigrationContext.configure(connection).get_current_revision()
-    return revision
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    step: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    return step
 
 
 def upgrade(connection: sa.Connection) -> None:
