@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import psycopg
 from psycopg import sql
 
+from pressroom import migrations
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -166,6 +168,9 @@ class PostgresServer:
             psycopg.Error: It is gone, or not as it was.
         """
         with psycopg.connect(self.url(name), autocommit=True) as connection:
+            step = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            if step != (migrations.HEAD,):
+                raise psycopg.DataError(f"its schema says {step}")
             connection.execute(_END_OTHERS)
             connection.execute(_DELETE_ALL)
 
