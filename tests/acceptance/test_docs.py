@@ -80,6 +80,8 @@ def test_links_between_pages_lead_somewhere():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.slow  # `make check` runs it every time, on its own
+@pytest.mark.timeout(330)
 def test_the_session_in_the_docs_runs_as_it_stands(tmp_path):
     """Every shell line of docs/commands.md, in order, in one empty folder."""
     page = (ROOT / "docs" / "commands.md").read_text()
@@ -91,7 +93,7 @@ def test_the_session_in_the_docs_runs_as_it_stands(tmp_path):
         env=bare_environment(),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
 

@@ -145,6 +145,7 @@ def test_credits_that_come_back_by_themselves_are_found_by_a_trial(rig):
     assert rig.place.rows("SELECT 1 FROM stops") == []
 
 
+@pytest.mark.slow
 @databases("postgres")
 def test_a_switch_set_in_one_process_acts_in_the_others(rig):
     """Nothing new is bought; what is bought already comes home; switched back, everything goes on."""
@@ -164,6 +165,7 @@ def test_a_switch_set_in_one_process_acts_in_the_others(rig):
     assert rig.settled([running, *waiting]) == ["completed"] * 6
 
 
+@pytest.mark.slow
 def test_a_lower_concurrency_acts_on_the_whole_fleet(rig):
     """Two workers that had eight places have one between them, from the next purchase on."""
     rig.start()

@@ -130,6 +130,7 @@ def test_in_mode_fallback_who_waits_gets_his_picture_when_it_is_over(eager):
     assert len(eager.ledger()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "point",
     [
@@ -155,6 +156,7 @@ def test_a_worker_killed_during_the_backfill_buys_nothing_twice(eager, point):
     assert [eager.bought_for(job) for job in jobs] == [1] * 6
 
 
+@pytest.mark.slow
 def test_new_requests_come_before_the_backfill(eager):
     """While placeholders wait to be replaced, two of them are at the vendor, and the other places are for others."""
     eager.place.values["fleet"] = {"concurrency": 8}

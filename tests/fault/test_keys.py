@@ -99,6 +99,7 @@ def test_a_generation_of_a_revoked_key_is_polled_with_the_new_one(rig, key_file)
     assert len(rig.ledger()) == 1
 
 
+@pytest.mark.slow
 def test_a_key_that_the_vendor_takes_again_lets_everything_go_on(rig):
     """A mistake in the vendor's dashboard, taken back: a free probe finds it; the key is in the environment."""
     place = rig.place
@@ -117,6 +118,7 @@ def test_a_key_that_the_vendor_takes_again_lets_everything_go_on(rig):
     assert (len(rig.ledger()), stopped(rig)) == (5, [])
 
 
+@pytest.mark.slow
 def test_a_wrong_new_key_is_told_once_and_not_used(rig, key_file):
     """Two workers see it; people are told once, and buying goes on with the old one."""
     workers = [rig.start(), rig.start()]
@@ -132,6 +134,7 @@ def test_a_wrong_new_key_is_told_once_and_not_used(rig, key_file):
     assert not any("wrong-key-of-tests" in worker.log.read_text() for worker in workers)
 
 
+@pytest.mark.slow
 def test_a_worker_with_a_stopped_key_leaves_the_work_to_one_with_a_good_key(rig):
     """Mixed keys during a rotation: jobs that the engine gives to the wrong worker go back, and nothing is held for long."""
     good = rig.place
